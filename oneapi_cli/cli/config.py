@@ -1,0 +1,72 @@
+"""`oneapi config`: every problem at once, and what is in force."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .options import AsJson, ConfigPath, example
+from .output import clean, complain, remark, say, say_json
+
+if TYPE_CHECKING:
+    from oneapi_cli.config.loaded import Loaded
+    from oneapi_cli.config.problems import Problem
+
+
+def register(app: typer.Typer) -> None:
+    """`config` and its commands."""
+    group = typer.Typer(help="The config.", no_args_is_help=True, rich_markup_mode=None)
+    group.command("check", epilog=example("oneapi config check --config ./config.yaml"))(check)
+    group.command("show", epilog=example("oneapi config show"))(show)
+    app.add_typer(group, name="config")
+
+
+def check(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
+    """Every problem of the config, each with its line and what to do. Exit code 1 if there is one."""
+    from oneapi_cli.config.problems import ConfigError
+
+    try:
+        loaded = _load(config)
+    except ConfigError as error:
+        if as_json:
+            say_json({"ok": False, "problems": _documents(error.problems), "notices": []})
+        else:
+            complain(str(error))
+            remark(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}.")
+        raise typer.Exit(1) from None
+    if as_json:
+        say_json({"ok": True, "problems": [], "notices": _documents(loaded.notices)})
+        return
+    remark(*(str(notice) for notice in loaded.notices))
+    say(clean(f"{loaded.path} is sound: {len(loaded.channels)} channels, {len(loaded.tokens)} tokens."))
+
+
+def show(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
+    """What is in force, defaults included. Secrets, and whatever came from ${}, are masked."""
+    from oneapi_cli.config.show import shown
+
+    seen = shown(_load(config))
+    if as_json:
+        say_json(seen)
+        return
+    import yaml
+
+    text = yaml.safe_dump(seen, sort_keys=False, allow_unicode=True, width=1_000)
+    say(*(clean(line) for line in text.splitlines()))
+
+
+def _load(config: Path | None) -> Loaded:
+    from oneapi_cli.config.files import find_config
+    from oneapi_cli.config.load import load
+    from oneapi_cli.providers.table import VENDORS
+
+    return load(find_config(config, os.environ), VENDORS, resolve=True, environ=os.environ)
+
+
+def _documents(problems: tuple[Problem, ...]) -> list[object]:
+    import msgspec
+
+    return [msgspec.to_builtins(problem) for problem in problems]

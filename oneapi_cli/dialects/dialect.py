@@ -1,0 +1,137 @@
+"""What every wire format offers to the gateway: the shape of a dialect's module, and the values it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from ..values.asks import Change, Measure, Wanted
+from ..values.errors import GatewayError
+from ..values.usage import Usage
+from ..values.vendor import Quirks
+
+
+class VendorError(Struct, frozen=True, kw_only=True):
+    """An error as the vendor put it. status: what it says of itself inside a 200 or a stream, None where it does not.
+
+    is_vendor_body: the vendor's own words (JSON of a known shape), not a proxy's page on the way to it.
+    """
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    status: int | None = None
+    is_vendor_body: bool = True
+
+
+class ReplyReading(Struct, frozen=True, kw_only=True):
+    """What a whole reply says. texts: what it produced, to be counted where there is no usage. error: a 200 that is
+    none."""
+
+    usage: Usage | None
+    error: VendorError | None = None
+    texts: tuple[str, ...] = ()
+    finished: bool = False
+
+
+class StreamScanner(Protocol):
+    """Reads beside a stream that is relayed. Bytes come out as they went in, whole events only, and the ending not at
+    all."""
+
+    @property
+    def ending(self) -> bytes:
+        """What was kept back: the bytes that end the reply, in order."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last usage object so far."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model said that it has finished."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the stream's own last event is here."""
+        ...
+
+    @property
+    def error(self) -> VendorError | None:
+        """An error event; its bytes were relayed as they came."""
+        ...
+
+    @property
+    def clean(self) -> bool:
+        """Whether the stream came to its end and not just to a stop; final after `close`."""
+        ...
+
+    @property
+    def seen_bytes(self) -> int:
+        """How much lies ready for `take_seen`; 0 for good once the vendor has reported usage."""
+        ...
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may go to the client now. Raises Malformed; what came before the fault is handed out first, then the
+        next call (`feed` or `close`) raises."""
+        ...
+
+    def close(self) -> None:
+        """The upstream has ended. Raises Malformed where `feed` still owed it."""
+        ...
+
+    def take_seen(self) -> list[bytes]:
+        """Raw events not handed out before, for `texts_of`."""
+        ...
+
+
+class Dialect(Protocol):
+    """One wire format. Every member is a module-level function or constant of `dialects/<name>.py`."""
+
+    NAME: str
+
+    def peek(self, body: bytes) -> Wanted:
+        """The members that we read. Raises BadRequest naming the member at fault."""
+        ...
+
+    def measure(self, body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:
+        """How large the input can be at most. Raises BadRequest for media given twice in one part."""
+        ...
+
+    def rewrite(self, body: bytes, wanted: Wanted, change: Change) -> tuple[bytes, tuple[str, ...]]:
+        """The bytes for upstream (the same object where nothing changes) and note codes such as
+        `dropped:temperature`."""
+        ...
+
+    def read_usage(self, payload: Mapping[str, object] | bytes, quirks: Quirks) -> Usage | None:
+        """The usage in a reply or an event, given decoded or as JSON. None where there is no usage object."""
+        ...
+
+    def read_reply(self, body: bytes, quirks: Quirks) -> ReplyReading:
+        """A whole 2xx body. Raises Malformed when it is not one of this dialect's."""
+        ...
+
+    def open_stream(self, quirks: Quirks, *, hide_usage: bool, event_limit: int) -> StreamScanner:
+        """hide_usage: we asked for the usage event, not the client: it is taken out."""
+        ...
+
+    def texts_of(self, events: list[bytes]) -> list[str]:
+        """The text that raw events carry, joined by where it belongs, for a tokenizer."""
+        ...
+
+    def encode_error(self, error: GatewayError, request_id: str) -> bytes:
+        """`error` as a body of this dialect."""
+        ...
+
+    def encode_error_event(self, error: GatewayError, request_id: str) -> bytes:
+        """`error` as an event of this dialect's streams."""
+        ...
+
+    def decode_error(self, status: int, body: bytes) -> VendorError:
+        """What a body that is not 2xx says."""
+        ...

@@ -1,0 +1,72 @@
+"""OpenAI's embeddings: texts in, vectors out, no output tokens.
+
+Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-11)
+"""
+
+from __future__ import annotations
+
+from ..values.asks import Change, Measure, Wanted
+from ..values.vendor import Quirks
+from .dialect import ReplyReading
+from .openai_chunks import open_stream, refused_reply, reply_members, reply_usage, texts_of
+from .openai_errors import decode_error, encode_error, encode_error_event
+from .openai_family import measure as _measure
+from .openai_family import media_members
+from .openai_fields import Fields, model_of, required, wrong
+from .openai_rewriting import Rewriting
+from .openai_usage import read_usage
+
+NAME: str = "openai_embeddings"
+
+_READ = frozenset({"model", "input"})
+
+KNOWN = _READ | frozenset({"dimensions", "encoding_format", "user"})
+
+
+def peek(body: bytes) -> Wanted:
+    """The members that we read. Raises BadRequest."""
+    fields = Fields(body, _READ)
+    model = model_of(fields)
+    raw = fields.raw("input")
+    if raw is None or raw == b"[]":
+        raise required("input")
+    if raw[:1] not in (b'"', b"["):
+        raise wrong("input", "must be a string or an array")
+    unknown, unpriceable = media_members(fields, "input")
+    return Wanted(dialect=NAME, model=model, unknown=fields.unknown(KNOWN) + unknown, unpriceable=unpriceable)
+
+
+def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:
+    """How large the input can be at most."""
+    return _measure(body, "input", texts=texts)
+
+
+def rewrite(body: bytes, wanted: Wanted, change: Change) -> tuple[bytes, tuple[str, ...]]:
+    """The bytes for upstream: the model's name is all that can change."""
+    work = Rewriting(body)
+    work.model(change)
+    return work.done()
+
+
+def read_reply(body: bytes, quirks: Quirks) -> ReplyReading:
+    """A whole body with `data`. Raises Malformed when it is something else."""
+    members = reply_members(body)
+    if not bytes(members.get("data", b"")).startswith(b"["):
+        return refused_reply(members, "data")
+    return ReplyReading(usage=reply_usage(members, quirks, produces=False), finished=True)
+
+
+__all__ = [
+    "KNOWN",
+    "NAME",
+    "decode_error",
+    "encode_error",
+    "encode_error_event",
+    "measure",
+    "open_stream",
+    "peek",
+    "read_reply",
+    "read_usage",
+    "rewrite",
+    "texts_of",
+]

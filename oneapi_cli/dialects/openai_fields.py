@@ -1,0 +1,172 @@
+"""Reading single members of a request body, with the texts that OpenAI's clients know from refusals.
+
+A body is walked once; each member that we read is then decoded alone, from its own few bytes. Null is the same as
+absent, as it is at OpenAI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ..framing.members import Member, check_members, members, too_deep
+from ..values.errors import BadRequest
+
+MOST_TOKENS = 2**31 - 1
+MOST_OUTPUTS = 128
+MODEL_LENGTH = 256
+
+_anything = msgspec.json.Decoder()
+_array = msgspec.json.Decoder(list[Raw])
+
+
+class Fields:
+    """The top-level members of one request body. Raises BadRequest for what `members` and `check_members` refuse."""
+
+    def __init__(self, body: bytes, read: frozenset[str]) -> None:
+        self.body = body
+        self.listed: list[Member] = members(body)
+        check_members(self.listed, read)
+        self._spans = {m.name: (m.start, m.end) for m in self.listed}
+
+    def raw(self, name: str) -> bytes | None:
+        """A member's exact bytes, None where it is absent or null."""
+        span = self._spans.get(name)
+        if span is None:
+            return None
+        raw = self.body[span[0] : span[1]]
+        return None if raw == b"null" else raw
+
+    def has(self, name: str) -> bool:
+        return self.raw(name) is not None
+
+    def value(self, name: str) -> Any:  # whatever JSON holds
+        raw = self.raw(name)
+        try:
+            return None if raw is None else _anything.decode(raw)
+        except RecursionError:
+            raise too_deep() from None
+
+    def text(self, name: str) -> str | None:
+        value = self.value(name)
+        if value is not None and not isinstance(value, str):
+            raise wrong(name, "must be a string")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self.value(name)
+        if value is not None and not isinstance(value, bool):
+            raise wrong(name, "must be true or false")
+        return bool(value)
+
+    def count(self, name: str, least: int, most: int) -> int | None:
+        """An integer within these bounds; the original's own text where it is not (`max_tokens is invalid`)."""
+        raw = self.raw(name)
+        if raw is None:
+            return None
+        # A number's spelling decides before its value: 1e400 or a million digits need not be computed.
+        if len(raw) > 20 or not raw.lstrip(b"-").isdigit():
+            raise wrong(name, "is invalid: it must be an integer")
+        value = int(raw)
+        if not least <= value <= most:
+            raise invalid(f"{name} is invalid", name)
+        return value
+
+    def object(self, name: str, read: frozenset[str]) -> Fields | None:
+        """A nested object whose members we read as well."""
+        raw = self.raw(name)
+        if raw is None:
+            return None
+        if not raw.startswith(b"{"):
+            raise wrong(name, "must be an object")
+        inner = Fields(raw, frozenset())
+        check_members(inner.listed, read, inside=name)
+        return inner
+
+    def array(self, name: str) -> list[bytes] | None:
+        """The elements' exact bytes."""
+        raw = self.raw(name)
+        if raw is None:
+            return None
+        if not raw.startswith(b"["):
+            raise wrong(name, "must be an array")
+        return [bytes(item) for item in _array.decode(raw)]
+
+    def unknown(self, known: frozenset[str]) -> tuple[str, ...]:
+        return tuple(m.name for m in self.listed if m.name not in known)
+
+
+def invalid(message: str, member: str) -> BadRequest:
+    return BadRequest(message, code="invalid_text_request", member=member)
+
+
+def wrong(member: str, what: str) -> BadRequest:
+    return invalid(f"`{member}` {what}", member)
+
+
+def required(member: str) -> BadRequest:
+    return invalid(f"field {member} is required", member)
+
+
+def model_of(fields: Fields, default: str = "") -> str:
+    """The model's name. Raises BadRequest where it is missing, empty, no string or absurdly long."""
+    model = fields.text("model") or default
+    if not model.strip():
+        raise invalid("model is required", "model")
+    if len(model) > MODEL_LENGTH or not model.isprintable():
+        raise invalid("model is invalid: it must be a name of at most 256 printable characters", "model")
+    return model
+
+
+def limit_of(fields: Fields, names: Iterable[str], least: int = 1) -> tuple[int | None, tuple[str, ...]]:
+    """(the smallest of the output limits given, the members that gave one in the body's order)."""
+    given = {name: value for name in names if (value := fields.count(name, least, MOST_TOKENS)) is not None}
+    ordered = tuple(member.name for member in fields.listed if member.name in given)
+    return (min(given.values()) if given else None), ordered
+
+
+def usage_asked(fields: Fields) -> bool:
+    """`stream_options.include_usage`."""
+    options = fields.object("stream_options", frozenset({"include_usage"}))
+    return options is not None and options.flag("include_usage")
+
+
+class _Tool(Struct, gc=False):
+    type: Any = None
+    environment: Any = None
+    execution: Any = None
+
+
+_tool = msgspec.json.Decoder(_Tool)
+
+# Tools that the client runs itself: they cost what their text costs. All others are run by the vendor, which calls the
+# model again with what they returned: neither fee nor input has a bound that we know.
+CLIENT_TOOLS = frozenset(
+    {"function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
+)
+
+
+def hosted_tools(fields: Fields, most_named: int = 4) -> tuple[tuple[str, str], ...]:
+    """(`tools[i]`, why) for the first few tools that the vendor would run."""
+    found: list[tuple[str, str]] = []
+    for place, raw in enumerate(fields.array("tools") or ()):
+        try:
+            tool = _tool.decode(raw)
+        except msgspec.ValidationError:
+            raise wrong(f"tools[{place}]", "must be an object") from None
+        kind = tool.type if isinstance(tool.type, str) else "function"
+        if kind in CLIENT_TOOLS or _runs_locally(kind, tool):
+            continue
+        found.append((f"tools[{place}]", f"the vendor runs `{kind[:64]}` itself, as often as it likes"))
+        if len(found) == most_named:
+            break
+    return tuple(found)
+
+
+def _runs_locally(kind: str, tool: _Tool) -> bool:
+    if kind == "shell":
+        return isinstance(tool.environment, dict) and tool.environment.get("type") == "local"
+    return kind == "tool_search" and tool.execution == "client"

@@ -1,0 +1,240 @@
+"""The scanner that runs beside a relayed stream of the OpenAI family.
+
+Two speeds. A block of whole events in which nothing matters (no usage object, no error, no ending) is checked line by
+line by msgspec and handed on as it came: one C call per event. Everything else goes event by event. The invariant:
+what `feed` returned, then `ending`, is the upstream's stream byte for byte, but for the usage event that only we asked
+for.
+
+What a format adds is a `Grammar`: which members of an event matter, and what an event means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from ..framing.sse import BOM, SseSplitter, parse_event, split_events
+from ..values.errors import Malformed
+from ..values.usage import Usage
+from ..values.vendor import Quirks
+from .dialect import VendorError
+
+DONE = b"[DONE]"
+
+_any_json = msgspec.json.Decoder(Raw)
+
+Fate = Literal["pass", "hide", "end"]
+
+
+class Sight(Struct):
+    """What one event means. usage: the raw block, its tier and whether it closes the stream."""
+
+    fate: Fate = "pass"
+    usage: bytes | None = None
+    tier: str | None = None
+    finished: bool = False
+    error: VendorError | None = None
+
+
+class Grammar(Struct, frozen=True):
+    """One format's events. plain: a decoder's method that passes only JSON in which nothing matters, and raises
+    DecodeError for all other; look: event name and JSON → its meaning; finish: matches in raw events that say the
+    model has finished."""
+
+    plain: Callable[[bytes], object]
+    look: Callable[[str, bytes], Sight]
+    read_usage: Callable[[bytes, str | None, Quirks], Usage | None]
+    finish: re.Pattern[bytes]
+
+
+class Scanner:
+    """A `StreamScanner` for one `Grammar`."""
+
+    def __init__(self, grammar: Grammar, quirks: Quirks, *, hide_usage: bool, event_limit: int) -> None:
+        self._grammar = grammar
+        self._quirks = quirks
+        self._hide_usage = hide_usage
+        self._splitter = SseSplitter(event_limit)
+        self._ending: list[bytes] = []
+        self._sealed = False  # something that is no comment came after the ending: it is not the reply's
+        self._seen: list[bytes] = []
+        self._seen_bytes = 0
+        self._usage: tuple[bytes, str | None] | None = None
+        self._last_word = False  # usage came in an event of its own, as it does at the end
+        self._finished = False
+        self._fault: Malformed | None = None
+        self._broken = False
+        self._first = True
+        self.done = False
+        self.error: VendorError | None = None
+
+    @property
+    def ending(self) -> bytes:
+        return b"".join(self._ending)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Read only when asked for: some vendors send a usage object with every event."""
+        if self._usage is None:
+            return None
+        raw, tier = self._usage
+        return self._grammar.read_usage(raw, tier, self._quirks)
+
+    @property
+    def finished(self) -> bool:
+        if not self._finished:
+            self._finished = any(self._grammar.finish.search(block) is not None for block in self._seen)
+        return self._finished
+
+    @property
+    def clean(self) -> bool:
+        if self.error is not None or self._broken or self._fault is not None:
+            return False
+        return self.done or self.finished or self._last_word
+
+    @property
+    def seen_bytes(self) -> int:
+        return self._seen_bytes
+
+    def take_seen(self) -> list[bytes]:
+        self._finished = self.finished
+        seen, self._seen, self._seen_bytes = self._seen, [], 0
+        return seen
+
+    def feed(self, chunk: bytes) -> bytes:
+        if self._fault is not None:
+            raise self._fault
+        try:
+            block = self._splitter.feed_block(chunk)
+        except Malformed as fault:
+            self._fault = fault
+            raise
+        if not block:
+            return b""
+        if not self.done and self._is_plain(block):
+            self._first = False
+            self._remember(block)
+            return block
+        return self._one_by_one(block)
+
+    def close(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        rest = self._splitter.rest
+        self._splitter = SseSplitter()
+        if not rest.strip(b"\r\n"):
+            self._ending += [rest] if not self._sealed else []
+        elif _is_whole(rest):
+            try:
+                kept = self._place(rest)
+            except Malformed:
+                self._broken = True
+            else:
+                self._ending += [rest] if kept else []
+        else:
+            self._broken = not self.done
+
+    # -- both speeds ----------------------------------------------------------------------------------------------
+
+    def _is_plain(self, block: bytes) -> bool:
+        """Whether every line is valid and none of them matters. False is never wrong: it only costs the closer look."""
+        if b"\r" in block or (self._first and block.startswith(BOM)):
+            return False
+        decode = self._grammar.plain
+        try:
+            if not block.isascii():
+                block.decode()
+            for line in block.split(b"\n"):
+                if line[:6] == b"data: ":
+                    decode(line[6:])
+                elif line[:4] == b"data" or line == b"event: error":
+                    return False
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return True
+
+    def _one_by_one(self, block: bytes) -> bytes:
+        out: list[bytes] = []
+        for event in split_events(block):
+            try:
+                if self._place(event):
+                    out.append(event)
+            except Malformed as fault:
+                self._fault = fault
+                if not out:
+                    raise
+                break
+        return b"".join(out)
+
+    def _place(self, event: bytes) -> bool:
+        """Read one raw event and put it where it belongs; whether it goes on to the client now. Raises Malformed."""
+        frame = parse_event(event)
+        self._first = False
+        data = frame.data.strip() if frame.data is not None else b""
+        if self.done:
+            self._sealed = self._sealed or bool(data and data != DONE)
+            self._ending += [event] if not self._sealed else []
+            return False
+        if data == DONE:
+            self.done = True
+            self._ending.append(event)
+            return False
+        sight = self._look(frame.event, data) if data else Sight()
+        self._note(sight)
+        if sight.fate == "end":
+            self.done = True
+            self._ending.append(event)
+            return False
+        if sight.fate == "hide" and self._hide_usage:
+            return False
+        self._remember(event)
+        return True
+
+    def _look(self, name: str, data: bytes) -> Sight:
+        try:
+            return self._grammar.look(name, data)
+        except msgspec.ValidationError:
+            pass  # JSON, but of no shape that we read: passed on as it is, once it is sure to be JSON
+        except (msgspec.DecodeError, RecursionError):
+            raise Malformed("The upstream sent an event whose data is not JSON") from None
+        try:
+            _any_json.decode(data)
+        except (msgspec.DecodeError, RecursionError):
+            raise Malformed("The upstream sent an event whose data is not JSON") from None
+        return Sight()
+
+    def _note(self, sight: Sight) -> None:
+        self._finished = self._finished or sight.finished
+        self.error = sight.error or self.error
+        if sight.usage is not None:
+            self._finished = self.finished
+            self._usage = (sight.usage, sight.tier)
+            self._last_word = self._last_word or sight.fate != "pass"
+            self._seen, self._seen_bytes = [], 0
+
+    def _remember(self, block: bytes) -> None:
+        """Kept until it is counted; not at all once the vendor has counted for us."""
+        if self._usage is None:
+            self._seen.append(block)
+            self._seen_bytes += len(block)
+
+
+def _is_whole(rest: bytes) -> bool:
+    """Whether an event that lacks only its blank line was cut at the end of a line's content rather than within."""
+    last = rest.rstrip(b"\r\n").replace(b"\r", b"\n").rpartition(b"\n")[2]
+    return last.startswith((b":", b"data:"))
+
+
+def data_lines(events: list[bytes]) -> list[bytes]:
+    """The JSON texts of raw events (blocks of several too), for reading what they say; endings and noise left out."""
+    found = []
+    for block in events:
+        for event in split_events(block):
+            data = parse_event(event).data
+            if data and data.strip() != DONE:
+                found.append(data)
+    return found

@@ -1,0 +1,21 @@
+"""Every dialect there is, by name. A new one is a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import oneapi_cli.dialects.openai_chat as openai_chat
+import oneapi_cli.dialects.openai_completions as openai_completions
+import oneapi_cli.dialects.openai_embeddings as openai_embeddings
+import oneapi_cli.dialects.openai_moderations as openai_moderations
+import oneapi_cli.dialects.openai_responses as openai_responses
+
+from .dialect import Dialect
+
+DIALECTS: Mapping[str, Dialect] = {
+    openai_chat.NAME: openai_chat,
+    openai_completions.NAME: openai_completions,
+    openai_embeddings.NAME: openai_embeddings,
+    openai_moderations.NAME: openai_moderations,
+    openai_responses.NAME: openai_responses,
+}

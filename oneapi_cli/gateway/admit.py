@@ -1,0 +1,144 @@
+"""From a caller to a committed hold: read the body, take the order, ask the ledger, and start over when it has moved.
+
+A refusal that was decided on what a cache says of the caller is decided again on a fresh read, so that an edit by the
+CLI bites (and heals) on the very next request. Every refusal leaves a row of cost 0; a client that leaves, nothing at
+all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from ..dialects import DIALECTS
+from ..ledger.book import AccountChanged
+from ..values.asks import Ask, Wanted
+from ..values.errors import Forbidden, GatewayError, NoChannel, OutOfCredit, Overloaded
+from ..values.holds import Hold, HoldAsk, Refusal, TooTight
+from .authenticate import Caller, exhausted, refusal, reread
+from .gate import Gate
+from .plan import Order, check_priceable, find_offers, is_bounded, tightened, worst_case
+from .settle import refused_account
+from .watch import ClientLeft, Watch
+
+MOST_ROUNDS = 4
+
+
+class _Draft(Struct):
+    """What is known of a request so far, for the row that a refusal leaves."""
+
+    caller: Caller
+    model: str = ""
+    stream: bool = False
+
+
+async def admit(ask: Ask, caller: Caller, gate: Gate, watch: Watch) -> tuple[Order, Hold]:
+    """The order and its committed hold. Raises GatewayError (recorded as a refusal) or ClientLeft."""
+    draft = _Draft(caller)
+    try:
+        return await _admit(ask, draft, gate, watch)
+    except GatewayError as refused:
+        await _record(ask, draft, refused, gate)
+        raise
+
+
+async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Order, Hold]:
+    body = await ask.body.read()
+    wanted = DIALECTS[ask.door].peek(body)
+    draft.model, draft.stream = wanted.model, wanted.stream
+    for _ in range(MOST_ROUNDS):
+        try:
+            order = take_order(draft.caller, body, wanted, gate)
+            return await _reserve(ask, order, gate, watch)
+        except AccountChanged:
+            await _reread(ask, draft, gate)
+        except (Forbidden, NoChannel):
+            if not await _reread(ask, draft, gate):
+                raise
+        except OutOfCredit:
+            await _reread(ask, draft, gate)
+            if (used_up := exhausted(draft.caller.principal)) is not None:
+                raise used_up from None
+            raise
+    raise Overloaded("This key is being edited faster than it can be used; try again", retry_after_seconds=1)
+
+
+def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Gate) -> Order:
+    """The request as an order: offers, worst case by the byte bound. Raises BadRequest, Forbidden, NoChannel."""
+    dialect = DIALECTS[wanted.dialect]
+    offers = find_offers(caller, wanted, gate)
+    check_priceable(wanted, offers, caller.principal)
+    measure = dialect.measure(body, wanted)
+    return Order(
+        caller=caller,
+        dialect=dialect,
+        wanted=wanted,
+        body=body,
+        offers=offers,
+        need=worst_case(wanted, measure, offers, caller.principal, gate.policy),
+        bounded=is_bounded(wanted, measure, offers),
+    )
+
+
+async def _reserve(ask: Ask, order: Order, gate: Gate, watch: Watch) -> tuple[Order, Hold]:
+    """Ask by the cheap bound; where that is too tight, count exactly and ask again, then as the ladder says."""
+    watch.leave_after(0)
+    try:
+        held = await gate.book.reserve(_hold_ask(ask, order, gate, final=False))
+        if isinstance(held, TooTight):
+            order = await tightened(order, gate) or order
+            held = await gate.book.reserve(_hold_ask(ask, order, gate, final=True))
+    except asyncio.CancelledError:
+        if watch.absorb():
+            raise ClientLeft from None
+        raise
+    finally:
+        watch.off()
+    assert isinstance(held, Hold), "a final ask is held or refused"
+    return order, held
+
+
+def _hold_ask(ask: Ask, order: Order, gate: Gate, *, final: bool) -> HoldAsk:
+    return HoldAsk(
+        request_id=ask.id,
+        principal=order.principal,
+        door=ask.door,
+        model_asked=order.wanted.model,
+        stream=order.wanted.stream,
+        need=order.need,
+        wait_seconds=gate.policy.hold_wait,
+        final=final,
+        bounded=order.bounded,
+        peer=ask.peer,
+    )
+
+
+async def _reread(ask: Ask, draft: _Draft, gate: Gate) -> bool:
+    """Read the caller again; whether anything that matters has changed. Raises what now stands against it."""
+    before = draft.caller.principal
+    draft.caller = await reread(draft.caller, gate.book)
+    problem = refusal(draft.caller.principal, ask.peer, gate.now())
+    if problem is not None:
+        raise problem
+    after = draft.caller.principal
+    return (before.token.version, before.user.version) != (after.token.version, after.user.version)
+
+
+async def _record(ask: Ask, draft: _Draft, refused: GatewayError, gate: Gate) -> None:
+    token = draft.caller.principal.token
+    await gate.book.refuse(
+        Refusal(
+            request_id=ask.id,
+            principal=draft.caller.principal,
+            door=ask.door,
+            status=refused.status,
+            code=refused.code or "",
+            message=refused.message[:500],
+            model_asked=draft.model[:256],
+            stream=draft.stream,
+            peer=ask.peer,
+        )
+    )
+    seconds = gate.now() - ask.received
+    gate.log(refused_account(ask.id, ask.door, token.name, draft.model, refused.status, refused.code or "", seconds))

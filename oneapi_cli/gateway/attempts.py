@@ -1,0 +1,310 @@
+"""Asking the vendors, one after another, until one answers or the evidence table says to stop.
+
+An `Answer` is a reply that the client may see: a body that is whole, or a stream whose first bytes are here. Everything
+before that may still be retried; nothing after it may.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+
+from msgspec import Struct
+
+from ..framing.sse import split_events
+from ..routing.retry import pause_seconds, where
+from ..values.asks import Ask, Call, Change, Head, Reply
+from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
+from ..values.holds import Hold
+from ..values.vendor import Channel
+from .gate import Gate
+from .meter import Meter
+from .plan import Offer, Order
+
+ERROR_BODY_LIMIT = 1 << 20
+UNKNOWN_STATUSES = (504, 524)
+REFUSING_5XX = (500, 502, 503, 529)
+
+_TO_VENDOR = ("openai-beta",)
+_TO_CLIENT = (
+    "openai-processing-ms",
+    "openai-version",
+    "openai-model",
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+)
+_TO_CLIENT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+
+
+class Answer(Struct, kw_only=True):
+    """head, then either `body` (whole) or `first` and the rest of `chunks`."""
+
+    head: Head
+    reply: Reply
+    chunks: AsyncIterator[bytes]
+    body: bytes | None = None
+    first: bytes = b""
+
+
+async def first_answer(ask: Ask, order: Order, hold: Hold, meter: Meter, gate: Gate) -> Answer:
+    """The first reply worth handing on. Raises the last UpstreamFault when there is none."""
+    fresh, again = deque(order.offers), deque[Offer]()
+    for attempt in range(1, gate.policy.retries + 2):
+        offer = fresh.popleft()
+        try:
+            answer = await _attempt(ask, order, offer, hold, meter, gate)
+        except UpstreamFault as fault:
+            gate.health.failed(offer.candidate.channel.name, offer.candidate.model_sent, fault, gate.now())
+            unknown = meter.failed(fault)
+            verdict = where(fault, retry_unknown=gate.policy.retry_unknown)
+            if verdict == "nowhere" or attempt > gate.policy.retries:
+                raise as_client_sees(fault, offer) from fault
+            if verdict == "anywhere":
+                again.append(offer)
+            if not fresh:
+                pause = pause_seconds(fault, attempt)
+                if not again or pause is None:
+                    raise as_client_sees(fault, offer) from fault
+                await gate.sleep(pause)
+                fresh, again = again, deque()
+            if unknown and not await _cover_unknown(ask.id, order, meter, gate):
+                raise as_client_sees(fault, offer) from fault
+        else:
+            gate.health.succeeded(offer.candidate.channel.name, offer.candidate.model_sent)
+            return answer
+    raise AssertionError("the loop above returns or raises")
+
+
+def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:
+    """A channel's own 401/403 is not the caller's: it becomes 502 `upstream_auth`, without the vendor's text."""
+    if isinstance(fault, Refused) and fault.status in (401, 403):
+        return Refused(
+            f"Channel {offer.candidate.channel.name} was refused by its vendor: check its key and what that may do",
+            status=502,
+            code="upstream_auth",
+            type="upstream_error",
+        )
+    return fault
+
+
+async def _cover_unknown(request_id: str, order: Order, meter: Meter, gate: Gate) -> bool:
+    """Hold the input bound once more before sending again: the attempt before may be billed as well."""
+    extended = await gate.book.extend(request_id, order.need.fixed_nanos)
+    if extended is None:
+        return False
+    meter.held_nanos += order.need.fixed_nanos
+    return True
+
+
+async def _attempt(ask: Ask, order: Order, offer: Offer, hold: Hold, meter: Meter, gate: Gate) -> Answer:
+    """One request to one channel. Raises UpstreamFault; the reply is closed then."""
+    channel = offer.candidate.channel
+    key = gate.next_key(channel)
+    call, notes, hides_usage = encode_call(ask, order, offer, hold, gate, key)
+    meter.begin(offer, notes)
+    reply = await gate.transport.send(call)
+    try:
+        meter.answered(reply.status, _upstream_id(reply.headers))
+        if not 200 <= reply.status < 300:
+            raise await _refusal(reply, order, key)
+        headers = _client_headers(reply.headers, hold, notes)
+        if order.wanted.stream and reply.headers.get("content-type", "").startswith("text/event-stream"):
+            return await _open_stream(reply, headers, order, meter, gate, hides_usage)
+        return await _read_whole(reply, headers, order, meter, gate, key)
+    except BaseException:
+        reply.abort()
+        raise
+
+
+def encode_call(
+    ask: Ask, order: Order, offer: Offer, hold: Hold, gate: Gate, key: str
+) -> tuple[Call, tuple[str, ...], bool]:
+    """The client's own bytes with what must change, as one signed HTTP request; notes; whether usage was asked by
+    us.
+    """
+    channel, wanted, traits = offer.candidate.channel, order.wanted, offer.traits
+    quirks = channel.quirks
+    reasoning = traits.reasoning and quirks.reasoning_traits
+    adds_usage = wanted.stream and quirks.stream_usage and not wanted.usage_asked
+    change = Change(
+        model=offer.candidate.model_sent,
+        limit=_limit_to_send(order, hold),
+        limit_name="" if quirks.token_limit_name == "auto" else quirks.token_limit_name,
+        add_usage=adds_usage,
+        reasoning=reasoning,
+        system_role=traits.system_role if reasoning else "system",
+        dropped=traits.dropped if reasoning else (),
+        system_prompt=channel.system_prompt,
+    )
+    body, notes = order.dialect.rewrite(order.body, wanted, change)
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream" if wanted.stream else "application/json",
+        "Accept-Encoding": "identity",
+    }
+    headers.update({name: ask.headers[name] for name in _TO_VENDOR if name in ask.headers})
+    if idempotency := ask.headers.get("idempotency-key"):
+        # The vendor must not confuse two tokens that chose the same key, nor learn what a client put in it.
+        headers["Idempotency-Key"] = hmac.new(order.caller.digest, idempotency.encode(), "sha256").hexdigest()
+    headers.update(gate.sign(channel, key))
+    call = Call(
+        method="POST",
+        url=gate.url(channel, wanted.dialect, offer.candidate.model_sent),
+        headers=headers,
+        body=body,
+        connect_seconds=channel.timeouts.connect,
+        first_byte_seconds=channel.timeouts.first_byte,
+        idle_seconds=channel.timeouts.idle,
+        stream_seconds=channel.timeouts.stream,
+        proxy=channel.proxy,
+    )
+    return call, notes, adds_usage
+
+
+def _limit_to_send(order: Order, hold: Hold) -> int | None:
+    """The limit that the hold covers, where it has to be said: lowered, absent or said twice under a limited budget."""
+    wanted = order.wanted
+    if order.need.asked == 0:
+        return None
+    if hold.lowered:
+        return hold.limit
+    if order.principal.limited and (wanted.limit is None or len(wanted.limit_members) > 1):
+        return hold.limit
+    return None
+
+
+async def _open_stream(
+    reply: Reply, headers: dict[str, str], order: Order, meter: Meter, gate: Gate, hides_usage: bool
+) -> Answer:
+    """Reads up to the first bytes worth sending. An error event before any of them is a refusal like any other."""
+    quirks = _channel_of(meter).quirks
+    scanner = order.dialect.open_stream(quirks, hide_usage=hides_usage, event_limit=gate.policy.event_limit)
+    chunks = reply.chunks()
+    first = b""
+    async for chunk in chunks:
+        first = scanner.feed(chunk)
+        if first or scanner.done:
+            break
+    said_nothing = scanner.usage is None and not order.dialect.texts_of(split_events(first))
+    if scanner.error is not None and said_nothing:
+        raise Refused(
+            scanner.error.message,
+            status=scanner.error.status or 502,
+            type=scanner.error.type or "upstream_error",
+            code=scanner.error.code,
+            member=scanner.error.param,
+        )
+    if not first and not scanner.done:
+        scanner.close()
+        if not scanner.clean:
+            raise Broken("The upstream closed its stream before saying anything")
+    meter.streaming(scanner)
+    headers["Content-Type"] = "text/event-stream; charset=utf-8"
+    headers["Cache-Control"] = "no-cache"
+    headers["X-Accel-Buffering"] = "no"
+    return Answer(head=Head(200, headers), reply=reply, first=first, chunks=chunks)
+
+
+async def _read_whole(
+    reply: Reply, headers: dict[str, str], order: Order, meter: Meter, gate: Gate, key: str
+) -> Answer:
+    """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
+    chunks = reply.chunks()
+    body = await _read(chunks, gate.policy.reply_limit)
+    reading = order.dialect.read_reply(body, _channel_of(meter).quirks)
+    if reading.error is not None:
+        error = reading.error
+        raise Refused(
+            scrub(error.message, key),
+            status=error.status or 502,
+            type=error.type or "upstream_error",
+            code=error.code,
+            member=error.param,
+        )
+    meter.replied(reading.usage, reading.texts)
+    headers["Content-Length"] = str(len(body))
+    headers["Content-Type"] = reply.headers.get("content-type", "application/json")
+    return Answer(head=Head(200, headers), reply=reply, chunks=chunks, body=body)
+
+
+async def _refusal(reply: Reply, order: Order, key: str) -> UpstreamFault:
+    """What a status that is not 2xx means: refused with the vendor's words, or an outcome that nobody knows."""
+    try:
+        body = await _read(reply.chunks(), ERROR_BODY_LIMIT)
+    except (Broken, TimedOut, Malformed):
+        body = b""
+    if 300 <= reply.status < 400:
+        return Refused(
+            f"The upstream answered with a redirect ({reply.status}), which is not followed: check its base_url",
+            status=502,
+            type="upstream_error",
+            code="upstream_redirect",
+        )
+    error = order.dialect.decode_error(reply.status, body)
+    if reply.status in UNKNOWN_STATUSES or (reply.status >= 500 and not error.is_vendor_body):
+        return TimedOut(
+            f"The upstream answered {reply.status} and it is not known whether it served the request",
+            status=502 if reply.status not in UNKNOWN_STATUSES else 504,
+        )
+    return Refused(
+        scrub(error.message, key),
+        status=reply.status,
+        type=error.type or "upstream_error",
+        code=error.code,
+        member=error.param,
+        retry_after_seconds=_retry_after(reply.headers),
+    )
+
+
+async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    parts, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise Malformed(f"The upstream's answer is larger than {limit} bytes")
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def scrub(text: str, key: str) -> str:
+    """A vendor's message without the channel's key, should it quote it."""
+    return text.replace(key, "***") if len(key) >= 6 else text
+
+
+def _channel_of(meter: Meter) -> Channel:
+    assert meter.offer is not None, "an attempt has begun"
+    return meter.offer.candidate.channel
+
+
+def _client_headers(upstream: Mapping[str, str], hold: Hold, notes: tuple[str, ...]) -> dict[str, str]:
+    headers = {
+        name: value
+        for name, value in upstream.items()
+        if name.lower() in _TO_CLIENT or name.lower().startswith(_TO_CLIENT_PREFIXES)
+    }
+    if hold.lowered:
+        headers["X-Oneapi-Max-Tokens"] = str(hold.limit)
+    if notes:
+        headers["X-Oneapi-Notes"] = ",".join(notes)[:1024]
+    return headers
+
+
+def _upstream_id(headers: Mapping[str, str]) -> str:
+    return headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id") or ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the vendor asks for; its date form and nonsense count as none."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / scale
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < 86_400:
+            return seconds
+    return None

@@ -1,0 +1,71 @@
+"""What `exchange` is given: the seams, the channels and the policy of one config generation, all of it plain values.
+
+A request takes one `Gate` when it starts and keeps it: a reload swaps the reference and never changes a running
+request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from ..ledger.book import Book
+from ..ledger.prices import Prices
+from ..routing.health import Health
+from ..values.asks import Transport
+from ..values.vendor import Channel, Traits
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """The config's answers to DESIGN section 5. Tokens, seconds and bytes."""
+
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+    retries: int = 2
+    retry_unknown: bool = False
+    hold_wait: float = 30.0
+    min_output: int = 1024
+    unknown_output: int = 8192
+    event_limit: int = 16 << 20
+    reply_limit: int = 256 << 20
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """What one request came to, for the log: public facts only."""
+
+    request_id: str
+    door: str
+    token: str
+    model: str
+    channel: str
+    status: int
+    state: str
+    cost_nanos: int
+    seconds: float
+    attempts: int
+    reason: str = ""
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """Everything a request may use. `now` is unix seconds, `dice` uniform in [0, 1), `sleep` asyncio's.
+
+    `traits` knows models, `url` and `sign` know vendors (they come from `providers/`); `count` runs a tokenizer in a
+    thread.
+    """
+
+    book: Book
+    transport: Transport
+    channels: Sequence[Channel]
+    prices: Prices
+    health: Health
+    policy: Policy
+    now: Callable[[], float]
+    dice: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    traits: Callable[[str], Traits]
+    url: Callable[[Channel, str, str], str]
+    sign: Callable[[Channel, str], dict[str, str]]
+    count: Callable[[Sequence[str], str], Awaitable[int]]
+    log: Callable[[Account], None]
+    next_key: Callable[[Channel], str]

@@ -1,0 +1,231 @@
+"""From a caller and a body to an order: the model, the channels that can serve it, what each would charge, and the
+worst case.
+
+Nothing here waits for anybody but the tokenizer. Refusals come in the order a user can act on them: the body, the
+model, the channel, the price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..dialects import Dialect
+from ..ledger.cost import Mode, dearest, fee_nanos
+from ..ledger.price_card import Card
+from ..routing.select import Candidate, allows, candidates, order
+from ..values.accounts import Principal
+from ..values.asks import Measure, Wanted
+from ..values.errors import BadRequest, Forbidden, NoChannel, NotFound
+from ..values.holds import Need
+from ..values.vendor import Traits
+from .authenticate import Caller
+from .gate import Gate, Policy
+
+AUDIO_TOKENS_PER_SECOND = 10
+"""Input audio of OpenAI's chat models is one token per 100 ms. Source: platform.openai.com, realtime costs
+(2026-11).
+"""
+UNKNOWN_IMAGE_TOKENS = 16_384
+UNKNOWN_PAGE_TOKENS = 16_384
+UNREMARKABLE_TIERS = ("auto", "default", "standard")
+SLACK_TOKENS = 64
+"""Tokens a chat template adds around a conversation that the bytes of its JSON punctuation may not cover."""
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """One candidate channel with the price that it would charge."""
+
+    candidate: Candidate
+    card: Card
+    at: datetime
+    traits: Traits
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """A request that may be sent: offers best first (never empty), and the worst case over all of them."""
+
+    caller: Caller
+    dialect: Dialect
+    wanted: Wanted
+    body: bytes
+    offers: Sequence[Offer]
+    need: Need
+    bounded: bool
+
+    @property
+    def principal(self) -> Principal:
+        return self.caller.principal
+
+
+def find_offers(caller: Caller, wanted: Wanted, gate: Gate) -> list[Offer]:
+    """Priced channels for this model, best first. Raises Forbidden (model, price), NoChannel, NotFound (pin)."""
+    principal = caller.principal
+    if not allows(principal.token.models, wanted.model) or not allows(principal.user.models, wanted.model):
+        raise Forbidden(
+            f"This API key does not have permission to use the model: {wanted.model}",
+            code="model_not_allowed",
+            member="model",
+        )
+    found = candidates(wanted.model, wanted.dialect, principal.groups, gate.channels)
+    if caller.pin:
+        found = [c for c in found if c.channel.name == caller.pin]
+        if not found:
+            raise NotFound(f"Channel {caller.pin} does not support the requested model: {wanted.model}", status=400)
+    if not found:
+        raise _no_channel(wanted, gate)
+    now = gate.now()
+    ranked = order(found, gate.dice, lambda c: gate.health.cooling(c.channel.name, c.model_sent, now))
+    offers = [offer for candidate in ranked if (offer := _price(candidate, wanted, gate, now)) is not None]
+    if not offers:
+        line = gate.prices.unpriced_line(ranked[0].channel, ranked[0].model_sent)
+        raise Forbidden(
+            f"The model {wanted.model} has no known price, and this gateway does not guess. "
+            f"Price it in config.yaml, under `prices:` or the channel's own: {line}",
+            code="model_not_priced",
+            member="model",
+        )
+    return offers
+
+
+def worst_case(wanted: Wanted, measure: Measure, offers: Sequence[Offer], principal: Principal, policy: Policy) -> Need:
+    """The hold as a function of the output limit, at the dearest rates that any of these offers can reach."""
+    asked = _asked(wanted, offers, policy)
+    tokens_in = max(_input_tokens(measure, offer) for offer in offers)
+    context = {"service_tier": wanted.tier} if wanted.tier else {}
+    modes = _modes(wanted, measure)
+    counted = {"requests": 1, **wanted.fees}
+    fixed, rate = 0, 0
+    for offer in offers:
+        tokens = _input_tokens(measure, offer)
+        rate_in, rate_out = dearest(offer.card, offer.at, tokens_in=tokens, context=context, modes=modes)
+        fees = sum(fee_nanos(offer.card, offer.at, unit, most, context=context) for unit, most in counted.items())
+        fixed = max(fixed, -(-tokens * rate_in // 1_000_000) + fees)
+        rate = max(rate, rate_out)
+    if not takes_limit(wanted):
+        asked = 0
+    floor = _floor(asked, wanted, offers, principal, policy)
+    return Need(
+        fixed_nanos=_times(fixed, principal.multiplier),
+        rate_nanos_per_mtok=_times(rate, principal.multiplier),
+        outputs=wanted.outputs,
+        asked=asked,
+        floor=floor,
+        bound_tokens=tokens_in + asked * wanted.outputs,
+    )
+
+
+def takes_limit(wanted: Wanted) -> bool:
+    """Whether this dialect's requests produce tokens at all, so that an output limit means something."""
+    return wanted.dialect in ("openai_chat", "openai_completions", "openai_responses")
+
+
+def is_bounded(wanted: Wanted, measure: Measure, offers: Sequence[Offer]) -> bool:
+    """Whether the hold covers everything that can be billed, as promise 2 counts it."""
+    if wanted.unknown or (measure.audio_seconds is None):
+        return False
+    return not (measure.images and any(_image_tokens(offer) == 0 for offer in offers))
+
+
+def check_priceable(wanted: Wanted, offers: Sequence[Offer], principal: Principal) -> None:
+    """A member whose cost nobody can bound is refused for limited budgets. Raises BadRequest naming it."""
+    if not principal.limited:
+        return
+    unpriceable = list(wanted.unpriceable)
+    tier = wanted.tier
+    if tier not in (None, *UNREMARKABLE_TIERS) and not all(_knows_tier(offer.card, tier) for offer in offers):
+        unpriceable.append(("service_tier", f"no price is known for the tier {tier}"))
+    if unpriceable:
+        member, why = unpriceable[0]
+        raise BadRequest(
+            f"`{member}` cannot be priced in advance ({why}), so a key with a budget may not use it; "
+            "ask for an unlimited key or leave it out",
+            code="not_priceable",
+            member=member,
+        )
+
+
+async def tightened(order_: Order, gate: Gate) -> Order | None:
+    """The same order with its input counted by the model's own tokenizer, or None where there is none to count with."""
+    vocabularies = {offer.traits.vocabulary for offer in order_.offers}
+    if len(vocabularies) != 1 or "" in vocabularies:
+        return None
+    measure = order_.dialect.measure(order_.body, order_.wanted, texts=True)
+    tokens = await gate.count(measure.texts, vocabularies.pop())
+    exact = replace(measure, text_bytes=min(measure.text_bytes, tokens + measure.overhead_tokens))
+    need = worst_case(order_.wanted, exact, order_.offers, order_.principal, gate.policy)
+    return replace(order_, need=need)
+
+
+def _price(candidate: Candidate, wanted: Wanted, gate: Gate, now: float) -> Offer | None:
+    card = gate.prices.card(candidate.channel, wanted.model, candidate.model_sent)
+    if card is None:
+        return None
+    at = datetime.fromtimestamp(now, UTC)
+    sheet = card.sheet(at, {})
+    needed = ("input_tokens", "output_tokens") if takes_limit(wanted) else ("input_tokens",)
+    if sheet.lacks(needed) and not sheet.covers("requests"):
+        return None
+    return Offer(candidate=candidate, card=card, at=at, traits=gate.traits(candidate.model_sent))
+
+
+def _modes(wanted: Wanted, measure: Measure) -> set[Mode]:
+    """What beyond text may be counted on the way in or out."""
+    # Some models write prompts to the vendor's cache unasked, at a higher rate (gpt-5.6 and later price it).
+    modes: set[Mode] = {"cache_write"}
+    if measure.images or measure.pages:
+        modes.add("image_in")
+    if measure.audio_seconds != 0:
+        modes.add("audio_in")
+    if "audio" in wanted.modalities:
+        modes.add("audio_out")
+    return modes
+
+
+def _no_channel(wanted: Wanted, gate: Gate) -> NoChannel:
+    if any(wanted.model in c.models or "*" in c.models for c in gate.channels):
+        reason = "those that serve it are disabled, closed to this key's groups, or do not offer this endpoint"
+    else:
+        reason = "add it to a channel's `models` in config.yaml"
+    return NoChannel(f"No available channels for model {wanted.model}: {reason}")
+
+
+def _knows_tier(card: Card, tier: str | None) -> bool:
+    return card.free or (tier is not None and card.knows("service_tier", tier))
+
+
+def _asked(wanted: Wanted, offers: Sequence[Offer], policy: Policy) -> int:
+    """The client's limit, else the greatest of the models' maxima, else what the config says of unknown ones."""
+    if wanted.limit is not None:
+        return wanted.limit
+    return max(o.traits.max_output or o.candidate.channel.unknown_output or policy.unknown_output for o in offers)
+
+
+def _floor(asked: int, wanted: Wanted, offers: Sequence[Offer], principal: Principal, policy: Policy) -> int:
+    """The lowest limit worth sending. Reasoning models are lowered only where the token says `clamp` outright."""
+    clamp = principal.token.clamp
+    if clamp is False or (clamp is None and any(offer.traits.reasoning for offer in offers)):
+        return asked
+    return min(asked, max(policy.min_output, wanted.thinking + 1))
+
+
+def _input_tokens(measure: Measure, offer: Offer) -> int:
+    images = measure.images * (_image_tokens(offer) or UNKNOWN_IMAGE_TOKENS)
+    audio = (measure.audio_seconds or 0) * AUDIO_TOKENS_PER_SECOND
+    return measure.text_bytes + SLACK_TOKENS + images + audio + measure.pages * UNKNOWN_PAGE_TOKENS
+
+
+def _image_tokens(offer: Offer) -> int:
+    return offer.traits.image_tokens or offer.candidate.channel.quirks.image_max_tokens
+
+
+def _times(nanos: int, multiplier: Decimal) -> int:
+    if multiplier == 1:
+        return nanos
+    scaled = nanos * multiplier
+    whole = int(scaled)
+    return whole + (scaled > whole)

@@ -1,0 +1,90 @@
+"""One client connection: aiohttp's protocol with two things of ours.
+
+It tells the request that is running when the client has gone (aiohttp's own `handler_cancellation` would kill the
+exchange, and the bill with it), and it answers what is not HTTP in the shape that every other error has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from ..values.errors import BadRequest, GatewayError, HeadersTooLarge
+from .errors import error_response
+
+
+class ClientPresence:
+    """Whether one request's client is still connected; see `values.asks.Presence`."""
+
+    __slots__ = ("_call", "gone")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._call: Callable[[], None] | None = None
+
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        if call is not None and self.gone:
+            call()
+        else:
+            self._call = call
+
+    def left(self) -> None:
+        self.gone = True
+        if self._call is not None:
+            call, self._call = self._call, None
+            call()
+
+
+class Connection(RequestHandler):
+    """aiohttp's RequestHandler that knows which request's client it carries."""
+
+    presence: ClientPresence | None = None
+    new_id: Callable[[], str]
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self.presence is not None:
+            presence, self.presence = self.presence, None
+            presence.left()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """An answer in our own shape to what aiohttp could not parse, or to what we failed to catch."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun; nothing more can be said on this connection")
+        request_id = self.new_id()
+        if status == 400 and isinstance(exc, LineTooLong):
+            error: GatewayError = HeadersTooLarge("The request line or a header is longer than this gateway allows")
+        elif status == 400:
+            error = BadRequest(
+                "The request is not valid HTTP; check its request line, headers and framing", code="bad_http"
+            )
+        else:
+            self.logger.error("request %s failed", request_id, exc_info=exc)
+            error = GatewayError("Internal error; the log has its cause under this request id", code="internal_error")
+        response = error_response(error, request_id, "openai_chat")
+        response.force_close()
+        return response
+
+
+class ConnectionServer(web.Server):
+    """aiohttp's low-level server, making our connections."""
+
+    def __init__(self, handler: Callable[..., object], new_id: Callable[[], str], **options: object) -> None:
+        super().__init__(handler, handler_cancellation=False)  # type: ignore[arg-type]
+        self._options = options
+        self._new_id = new_id
+
+    def __call__(self) -> Connection:
+        connection = Connection(self, loop=asyncio.get_running_loop(), **self._options)  # type: ignore[arg-type]
+        connection.new_id = self._new_id
+        return connection

@@ -1,0 +1,146 @@
+"""The answers that need no vendor: health, status, models and what a request cost."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+
+import msgspec
+from aiohttp import web
+
+from .. import __version__
+from ..gateway.authenticate import Caller, authenticate, read_key
+from ..gateway.gate import Gate
+from ..gateway.ids import new_request_id
+from ..ledger.receipts import Receipt, receipt_document
+from ..routing.select import allows, candidates, served_names
+from ..values.asks import Ask
+from ..values.errors import Forbidden, NotFound
+from ..values.money import QUOTA_PER_USD, quota_up, usd_float
+from ..values.vendor import Channel
+from .errors import REQUEST_ID
+
+MODELS_CREATED = 1626777600
+"""The timestamp that One API's clients know from `/v1/models` (reference 4.5)."""
+_PERMISSION = {
+    "id": "modelperm-LwHkVFn8AcMItP432fKKDIKJ",
+    "object": "model_permission",
+    "created": MODELS_CREATED,
+    "allow_create_engine": True,
+    "allow_sampling": True,
+    "allow_logprobs": True,
+    "allow_search_indices": False,
+    "allow_view": True,
+    "allow_fine_tuning": False,
+    "organization": "*",
+    "group": None,
+    "is_blocking": False,
+}
+_DIALECTS = ("openai_chat", "openai_completions", "openai_embeddings", "openai_moderations", "openai_responses")
+
+
+class Service:
+    """Self-service endpoints of one process. started and now() are unix seconds."""
+
+    def __init__(self, admin_key: str, now: Callable[[], float]) -> None:
+        self._admin_key = admin_key
+        self.now = now
+        self._started = int(now())
+
+    def new_id(self) -> str:
+        return new_request_id(self.now())
+
+    def health(self, ask: Ask) -> web.Response:
+        return _json(ask, {"status": "ok", "version": __version__})
+
+    def status(self, ask: Ask) -> web.Response:
+        """`/api/status`: third-party clients of One API read `quota_per_unit` here."""
+        data = {
+            "version": __version__,
+            "start_time": self._started,
+            "system_name": "oneapi",
+            "quota_per_unit": QUOTA_PER_USD,
+            "display_in_currency": True,
+        }
+        return _json(ask, {"success": True, "message": "", "data": data})
+
+    def models(self, ask: Ask, caller: Caller, gate: Gate) -> web.Response:
+        """What this token may use now, by the names clients use."""
+        names = served_names(gate.channels, caller.principal.groups)
+        data = [_model(name, channel) for name, channel in sorted(names.items()) if _may_use(caller, name, gate)]
+        return _json(ask, {"object": "list", "data": data})
+
+    def model(self, ask: Ask, name: str, caller: Caller, gate: Gate) -> web.Response:
+        """One model. Raises NotFound for a name that this token may not use, whether or not it exists."""
+        groups = caller.principal.groups
+        if _may_use(caller, name, gate):
+            for dialect in _DIALECTS:
+                if found := candidates(name, dialect, groups, gate.channels):
+                    return _json(ask, _model(name, found[0].channel))
+        raise NotFound(
+            f"The model '{name[:200]}' does not exist or this key may not use it",
+            code="model_not_found",
+            member="model",
+        )
+
+    async def cost(self, ask: Ask, request_id: str, gate: Gate) -> web.Response:
+        """What a request cost: six fields for whoever knows its id; the whole bill for its key or the admin."""
+        explain = ask.query.get("explain", "") not in ("", "0", "false")
+        receipt = await gate.book.receipt(request_id)
+        if explain:
+            await self._may_read(ask, receipt, gate)
+        if receipt is None:
+            message = "failed to get cost by request id: record not found"
+            return _json(ask, {"success": False, "message": message})
+        if receipt.state == "held":
+            message = "pending: this request is still running, or its settlement could not be written yet"
+            return _json(ask, {"success": False, "message": message})
+        if explain:
+            return _json(ask, receipt_document(receipt))
+        return _json(ask, _six_fields(receipt))
+
+    async def _may_read(self, ask: Ask, receipt: Receipt | None, gate: Gate) -> None:
+        key = read_key(ask.headers, ask.query, ask.path)
+        if self._admin_key and hmac.compare_digest(key.encode(), self._admin_key.encode()):
+            return
+        caller = await authenticate(ask, gate, fresh=True)
+        if receipt is not None and receipt.token_id != caller.principal.token.id and not caller.principal.admin:
+            raise Forbidden(
+                "This request was made by another key; its bill is for that key or the admin", code="not_yours"
+            )
+
+
+def _six_fields(receipt: Receipt) -> dict[str, object]:
+    return {
+        "id": receipt.id,
+        "created_time": int(receipt.created),
+        "user_id": receipt.user_id,
+        "request_id": receipt.request_id,
+        "quota": quota_up(receipt.cost_nanos),
+        "cost_usd": usd_float(receipt.cost_nanos),
+    }
+
+
+def _may_use(caller: Caller, name: str, gate: Gate) -> bool:
+    principal = caller.principal
+    if not (allows(principal.token.models, name) and allows(principal.user.models, name)):
+        return False
+    return not caller.pin or any(c.name == caller.pin and name in c.models for c in gate.channels)
+
+
+def _model(name: str, channel: Channel) -> dict[str, object]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": MODELS_CREATED,
+        "owned_by": channel.vendor.name,
+        "permission": [_PERMISSION],
+        "root": name,
+        "parent": None,
+    }
+
+
+def _json(ask: Ask, document: Mapping[str, object]) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(document), content_type="application/json", headers={REQUEST_ID: ask.id}
+    )

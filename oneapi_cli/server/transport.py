@@ -1,0 +1,222 @@
+"""The way to vendors: one aiohttp client session per process, its errors mapped once into ours.
+
+Nothing is decompressed or redirected behind our back, no cookie is kept, no header is added that the call does not
+name. What happens before the request is written is `Unreachable` (nothing was sent, nothing can be billed);
+everything after is an outcome that nobody knows. A reply in gzip or deflate, though we ask for identity, is decoded
+here, bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs
+
+from ..values.asks import Call, Headers
+from ..values.errors import Broken, Malformed, TimedOut, Unreachable, UpstreamFault
+
+RELEASE_SECONDS = 0.5
+_SKIP = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
+
+
+class AiohttpTransport:
+    """A `Transport` over one ClientSession. bases: what stands for a base URL that is served in-process (the demo
+    vendor).
+    """
+
+    def __init__(self, user_agent: str, bases: Mapping[str, str] | None = None) -> None:
+        self._bases = dict(bases or {})
+        self._agent = user_agent
+        self._open: set[AiohttpReply] = set()
+        self._session = ClientSession(
+            connector=TCPConnector(limit=0, ttl_dns_cache=60, enable_cleanup_closed=False),
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_SKIP,
+            timeout=ClientTimeout(total=None),
+            trust_env=False,
+            read_bufsize=1 << 18,
+        )
+
+    async def close(self) -> None:
+        """Break off what is still being read, then close the connections that are kept."""
+        for reply in list(self._open):
+            reply.abort()
+        await self._session.close()
+
+    async def send(self, call: Call) -> AiohttpReply:
+        """Send and wait for the reply's head. Raises Unreachable, TimedOut, Broken."""
+        url = self._local(call.url)
+        timeout = ClientTimeout(total=None, sock_connect=call.connect_seconds, connect=None)
+        try:
+            async with asyncio.timeout(call.connect_seconds + call.first_byte_seconds):
+                response = await self._session.request(
+                    call.method,
+                    url,
+                    data=call.body,
+                    headers={"User-Agent": self._agent, **call.headers},
+                    timeout=timeout,
+                    allow_redirects=False,
+                    proxy=call.proxy or None,
+                )
+        except TimeoutError as error:
+            raise map_error(error) from error
+        except (ClientError, OSError, ValueError, ssl.SSLError) as error:
+            raise map_error(error) from error
+        return AiohttpReply(response, call, self._open)
+
+    def _local(self, url: str) -> str:
+        for base, local in self._bases.items():
+            if url.startswith(base):
+                return local + url[len(base) :]
+        return url
+
+
+class AiohttpReply:
+    """A `Reply` over a ClientResponse. Its connection is kept only when the body was read to its end."""
+
+    def __init__(self, response: aiohttp.ClientResponse, call: Call, siblings: set[AiohttpReply]) -> None:
+        self._response = response
+        self._siblings = siblings
+        siblings.add(self)
+        self._idle = call.idle_seconds
+        self._stream = call.stream_seconds
+        self._aborted = False
+        self._late = False
+        self.status = response.status
+        self.headers: Headers = {name.lower(): value for name, value in response.headers.items()}
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Body bytes as they arrive, decoded if the vendor compressed them."""
+        decoder = _decoder(self.headers.get("content-encoding", ""))
+        content = self._response.content
+        loop = asyncio.get_running_loop()
+        deadline = loop.call_later(self._stream, self._too_long)
+        idle = _IdleTimer(loop, self._idle, self._silent)
+        try:
+            while True:
+                data = await content.readany()
+                if not data:
+                    break
+                idle.touch()
+                out = decoder.feed(data) if decoder is not None else data
+                if out:
+                    yield out
+            if decoder is not None and (rest := decoder.close()):
+                yield rest
+        except (ClientError, OSError, TimeoutError) as error:
+            if self._late:
+                raise TimedOut("The upstream stopped sending, or its reply took longer than allowed") from error
+            raise Broken("The upstream broke the connection in the middle of its reply", cause=repr(error)) from error
+        finally:
+            deadline.cancel()
+            idle.cancel()
+
+    def abort(self) -> None:
+        """Close the connection now; a pending read raises Broken."""
+        if not self._aborted:
+            self._aborted = True
+            self._siblings.discard(self)
+            if not self._response.content.at_eof():
+                self._response.content.set_exception(ConnectionResetError("aborted"))
+            self._response.close()
+
+    def release(self) -> None:
+        """Keep the connection if the body ends within half a second, else close it."""
+        response = self._response
+        if self._aborted:
+            return
+        if response.content.is_eof():
+            self._siblings.discard(self)
+            response.release()
+            return
+        timer = asyncio.get_running_loop().call_later(RELEASE_SECONDS, self.abort)
+
+        def ended() -> None:
+            timer.cancel()
+            self._siblings.discard(self)
+            response.release()
+
+        response.content.on_eof(ended)
+
+    def _too_long(self) -> None:
+        self._late = True
+        self.abort()
+
+    def _silent(self) -> None:
+        self._late = True
+        self.abort()
+
+
+class _IdleTimer:
+    """A deadline that moves: touching it is a clock read, not a new timer per chunk."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: object) -> None:
+        self._loop, self._seconds, self._call = loop, seconds, call
+        self._last = loop.time()
+        self._handle = loop.call_later(seconds, self._check)
+
+    def touch(self) -> None:
+        self._last = self._loop.time()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+    def _check(self) -> None:
+        left = self._last + self._seconds - self._loop.time()
+        if left <= 0:
+            self._call()  # type: ignore[operator]
+        else:
+            self._handle = self._loop.call_later(left, self._check)
+
+
+class _Inflater:
+    """Incremental gzip, zlib or raw deflate. Raises Malformed on broken data."""
+
+    def __init__(self, wbits: int) -> None:
+        self._inflate = zlib.decompressobj(wbits=wbits)
+
+    def feed(self, data: bytes) -> bytes:
+        try:
+            return self._inflate.decompress(data)
+        except zlib.error as error:
+            raise Malformed("The upstream's compressed reply is broken", cause=str(error)) from error
+
+    def close(self) -> bytes:
+        rest = self._inflate.flush()
+        if not self._inflate.eof:
+            raise Broken("The upstream's compressed reply ended too early")
+        return rest
+
+
+def _decoder(encoding: str) -> _Inflater | None:
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name in ("gzip", "x-gzip"):
+        return _Inflater(16 + zlib.MAX_WBITS)
+    if name == "deflate":
+        return _Inflater(zlib.MAX_WBITS)
+    raise Malformed(f"The upstream used a content encoding that was not asked for: {name[:40]}")
+
+
+def map_error(error: BaseException) -> UpstreamFault:
+    """aiohttp's and the system's exceptions → ours. Connecting is the only phase in which nothing can have been
+    sent.
+    """
+    cause = f"{type(error).__name__}: {error}"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Unreachable("Could not connect to the upstream in time", cause=cause)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError | aiohttp.InvalidURL):
+        return Unreachable("Could not connect to the upstream", cause=cause)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Unreachable("The proxy refused the way to the upstream", cause=cause)
+    if isinstance(error, TimeoutError):
+        return TimedOut("The upstream did not answer in time", cause=cause)
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return Malformed("The upstream's answer is not valid HTTP", cause=cause)
+    return Broken("The upstream broke the connection before it answered", cause=cause)

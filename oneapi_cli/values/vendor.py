@@ -1,0 +1,129 @@
+"""A vendor is a row, a channel is a vendor plus keys and models. Both are plain frozen values.
+
+`providers/table.py` fills `Vendor` rows; `config/` fills `Channel`s from the user's YAML. Nobody asks a row for its
+name: behaviour is a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+Auth = Literal["none", "bearer", "api_key", "azure", "x_api_key", "x_goog_api_key", "sigv4", "google", "demo"]
+
+
+class Quirks(Struct, frozen=True, kw_only=True):
+    """How a vendor departs from the dialect it speaks. Each field is read in one place and tested on both sides."""
+
+    token_limit_name: str = "auto"
+    """chat: the member that limits output: `auto` keeps the client's and inserts `max_completion_tokens` for reasoning
+    models and `max_tokens` for others; a name forces it (Mistral, for one, knows only `max_tokens`)."""
+    stream_usage: bool = True
+    """chat: understands `stream_options.include_usage` (OpenAI, 2024-05). False: sends usage unasked, or not at all."""
+    usage_member: str = "usage"
+    """Where the usage object stands in a reply, dotted (Groq's streams: `x_groq.usage` beside `usage`)."""
+    cached_in_prompt: bool = True
+    """Cached tokens are counted inside `prompt_tokens` (OpenAI's way)."""
+    reasoning_traits: bool = True
+    """Apply the request traits of OpenAI's reasoning models (DESIGN section 6) to models whose row has them."""
+    image_max_tokens: int = 0
+    """Most tokens that one image may cost where the model's own row does not say; 0: use the dialect's own table."""
+
+
+class Traits(Struct, frozen=True, kw_only=True):
+    """What is peculiar to a model, whatever channel serves it.
+
+    max_output: the most output tokens it can produce, 0 where we do not know. vocabulary: tiktoken's encoding, ""
+    where it is the vendor's own (the byte bound then stands). reasoning: DESIGN section 6's rewriting applies
+    (`max_tokens` → `max_completion_tokens`, `system` → `system_role`, `dropped` members left out and noted) and
+    admission lowers the limit only when the token says so. image_tokens: most input tokens that one image may cost, 0
+    unknown.
+    """
+
+    reasoning: bool = False
+    system_role: str = "system"
+    dropped: tuple[str, ...] = ()
+    max_output: int = 0
+    vocabulary: str = ""
+    image_tokens: int = 0
+
+
+class Vendor(Struct, frozen=True, kw_only=True):
+    """One row of the vendor table.
+
+    base: what that vendor's official SDK takes as base URL. speaks: dialect → path below base, first preferred;
+    `{model}`, `{api_version}` are filled in. prices: the vendor's id at genai-prices, or "" where it has no prices of
+    its own. key_env: the environment variable its SDK reads. url: name of the URL builder in `providers/urls.py` (""
+    joins base and path).
+    """
+
+    name: str
+    base: str
+    speaks: Mapping[str, str]
+    auth: Auth = "bearer"
+    key_env: str = ""
+    prices: str = ""
+    url: str = ""
+    quirks: Quirks = Quirks()
+    example_models: tuple[str, ...] = ()
+    headers: Mapping[str, str] = {}
+    source: str = ""
+    checked: str = ""
+
+
+class Timeouts(Struct, frozen=True, kw_only=True):
+    """Seconds. `connect` to a socket; `first_byte` from sent to the reply's head; `idle` between chunks; `drain`
+    after the client left; `stream` for a whole reply.
+    """
+
+    connect: float = 10.0
+    first_byte: float = 300.0
+    idle: float = 120.0
+    drain: float = 120.0
+    stream: float = 3600.0
+
+
+class Channel(Struct, frozen=True, kw_only=True):
+    """A vendor with keys and models, as the config says: everything resolved, nothing optional left open.
+
+    models: name clients use → name upstream; the key `*` takes anything not served elsewhere, under its own name.
+    keys are secrets: this struct never goes to a log, and its repr leaves them out. prices: model name → price line,
+    the channel's own, over the global ones. rank is the channel's place in the file.
+    """
+
+    name: str
+    vendor: Vendor
+    base: str
+    keys: tuple[str, ...]
+    models: Mapping[str, str]
+    rank: int = 0
+    priority: int = 0
+    weight: int = 1
+    enabled: bool = True
+    groups: tuple[str, ...] = ()
+    priced_as: str = ""
+    prices: Mapping[str, PriceLine] = {}
+    speaks: Mapping[str, str] = {}
+    quirks: Quirks = Quirks()
+    headers: Mapping[str, str] = {}
+    proxy: str = ""
+    system_prompt: str = ""
+    timeouts: Timeouts = Timeouts()
+    passthrough: bool = False
+    duration_fallback: bool = False
+    unknown_output: int = 0
+    api_version: str = ""
+    options: Mapping[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r}, vendor={self.vendor.name!r}, models={len(self.models)})"
+
+
+class PriceLine(Struct, frozen=True, kw_only=True):
+    """A price as the user wrote it: `{input: 3.00, output: 12}`. rates: our unit name → decimal text in that unit's own
+    scale; free: said outright, the only way to cost nothing."""
+
+    rates: Mapping[str, str] = {}
+    free: bool = False

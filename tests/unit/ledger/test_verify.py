@@ -1,0 +1,85 @@
+"""`verify` finds every kind of damage: each case spoils one thing behind the ledger's back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from oneapi_cli.ledger.closing import adjust, close
+from oneapi_cli.ledger.holding import Moment, extend, reserve
+from oneapi_cli.ledger.store import open_ledger, transaction
+from oneapi_cli.ledger.verify import verify
+from tests.ledger.kit import START, add_token, add_user, ask, closing, fixed, principal
+
+
+@dataclass(frozen=True)
+class Damage:
+    statement: str
+    found: str
+
+
+DAMAGES = [
+    Damage("UPDATE tokens SET granted = granted + 1", "token laptop (#1): granted is 1001, its rows say 1000"),
+    Damage("UPDATE tokens SET used = used - 1", "token laptop (#1): used is 54, its rows say 55"),
+    Damage("UPDATE tokens SET held = held + 7", "token laptop (#1): held is 107, its rows say 100"),
+    Damage("UPDATE tokens SET open_holds = 0", "token laptop (#1): open holds is 0, its rows say 1"),
+    Damage("UPDATE users SET used = 0 WHERE id = 2", "user alice (#2): used is 0, its rows say 55"),
+    Damage("UPDATE users SET granted = 5 WHERE id = 1", "user root (#1): granted is 5, its rows say 0"),
+    Damage("DELETE FROM grants WHERE token_id = 1", "token laptop (#1): granted is 1000, its rows say 0"),
+    Damage("DELETE FROM adjustments", "token laptop (#1): used is 55, its rows say 60"),
+    Damage("UPDATE requests SET lines = '[]' WHERE cost_nanos > 0", "request a: cost in picos is 60000, its rows say 0"),
+    Damage("UPDATE requests SET hold_nanos = 1 WHERE state = 'held'", "request b: hold is 1, its rows say at least 30"),
+    Damage("UPDATE requests SET cost_nanos = 61 WHERE request_id = 'a'", "token laptop (#1): used is 55, its rows say 56"),
+    Damage("UPDATE requests SET state = 'lost' WHERE request_id = 'a'", "request a: state is lost, its rows say no such state"),
+    Damage("UPDATE requests SET state = 'released' WHERE request_id = 'a'", "a cost, which this state cannot have"),
+    Damage("UPDATE requests SET closed = 1 WHERE state = 'held'", "open without being held"),
+    Damage("INSERT INTO adjustments (request, delta_nanos, reason, actor, created) SELECT id, 0, '', '', 0 FROM requests"
+           " WHERE state = 'held'", "an adjustment, which this state cannot have"),
+    Damage("UPDATE adjustments SET delta_nanos = -61", "adjusted to less than 0"),
+    Damage("DELETE FROM requests WHERE request_id = 'a'", "missing"),
+    Damage("UPDATE requests SET token_id = 77 WHERE request_id = 'a'", "missing"),
+    Damage("INSERT INTO carried (token_id, used, through) VALUES (1, 9, 0)", "token laptop (#1): used is 55, its rows say 64"),
+]  # fmt: skip
+
+
+def _ledger(path: Path) -> None:
+    db = open_ledger(path, create=True, sync="normal", now=START)
+    add_user(db, "alice", 5_000)
+    add_token(db, "laptop", 1_000, user="alice")
+    with transaction(db):
+        who, moment = principal(db, "laptop"), Moment(owner=None, now=START)
+        db.execute("INSERT INTO owners (name, pid, started) VALUES ('x', 1, 0)")
+        owned = Moment(owner=1, now=START)
+        reserve(db, ask(who, fixed(80), request_id="a"), moment)
+        close(db, "a", closing(60), START)
+        adjust(db, "a", -5, reason="r", actor="test", now=START)
+        reserve(db, ask(who, fixed(70), request_id="b"), owned)
+        assert extend(db, "b", 30, START) == 100
+    db.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.statement[:60])
+def test_every_damage_is_found(tmp_path: Path, damage: Damage) -> None:
+    path = tmp_path / "oneapi.db"
+    _ledger(path)
+    db = open_ledger(path)
+    assert verify(db) == []
+    for spoil in ("foreign_keys = OFF", "ignore_check_constraints = ON"):
+        db.execute(f"PRAGMA {spoil}")
+    db.execute("DROP TRIGGER requests_move_forward")
+    db.execute(damage.statement)
+    sentences = [difference.sentence for difference in verify(db)]
+    assert any(damage.found in sentence for sentence in sentences), sentences
+    db.close()
+
+
+def test_a_flood_of_differences_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneapi_cli.ledger.verify.MOST_SHOWN", 2)
+    path = tmp_path / "oneapi.db"
+    _ledger(path)
+    db = open_ledger(path)
+    db.execute("UPDATE tokens SET granted = 1, used = 2, held = 3, open_holds = 4")
+    assert len(verify(db)) == 2
+    db.close()
