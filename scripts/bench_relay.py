@@ -16,9 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from oneapi_cli.dialects import DIALECTS  # noqa: E402 - runs from a checkout, installed or not
-from oneapi_cli.framing.members import Set, edit, members  # noqa: E402
-from oneapi_cli.values.asks import Change  # noqa: E402
-from oneapi_cli.values.vendor import Quirks  # noqa: E402
+from oneapi_cli.framing.members import Set, edit, members
+from oneapi_cli.values.asks import Change
+from oneapi_cli.values.vendor import Quirks
 
 EVENTS = 6400
 LIMIT_NANOSECONDS = 1000.0

@@ -140,5 +140,4 @@ async def _record(ask: Ask, draft: _Draft, refused: GatewayError, gate: Gate) ->
             peer=ask.peer,
         )
     )
-    seconds = gate.now() - ask.received
-    gate.log(refused_account(ask.id, ask.door, token.name, draft.model, refused.status, refused.code or "", seconds))
+    gate.log(refused_account(ask, refused, token=token.name, model=draft.model, now=gate.now()))

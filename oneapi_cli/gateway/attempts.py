@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Mapping
 
 from msgspec import Struct
 
+from ..dialects import StreamScanner
 from ..framing.sse import split_events
 from ..routing.retry import pause_seconds, where
 from ..values.asks import Ask, Call, Change, Head, Reply
 from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
 from ..values.holds import Hold
 from ..values.vendor import Channel
-from .gate import Gate
 from .meter import Meter
 from .plan import Offer, Order
 
@@ -42,22 +42,30 @@ _TO_CLIENT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 
 
 class Answer(Struct, kw_only=True):
-    """head, then either `body` (whole) or `first` and the rest of `chunks`."""
+    """head, then either `body` (whole), or `first` and the rest of `chunks` with the `scanner` beside them."""
 
     head: Head
     reply: Reply
     chunks: AsyncIterator[bytes]
     body: bytes | None = None
+    scanner: StreamScanner | None = None
     first: bytes = b""
 
+    async def rest(self) -> AsyncIterator[bytes]:
+        """What follows `first`; nothing where the stream has already said its last."""
+        if self.scanner is None or not self.scanner.done:
+            async for chunk in self.chunks:
+                yield chunk
 
-async def first_answer(ask: Ask, order: Order, hold: Hold, meter: Meter, gate: Gate) -> Answer:
+
+async def first_answer(ask: Ask, meter: Meter) -> Answer:
     """The first reply worth handing on. Raises the last UpstreamFault when there is none."""
-    fresh, again = deque(order.offers), deque[Offer]()
+    gate = meter.gate
+    fresh, again = deque(meter.order.offers), deque[Offer]()
     for attempt in range(1, gate.policy.retries + 2):
         offer = fresh.popleft()
         try:
-            answer = await _attempt(ask, order, offer, hold, meter, gate)
+            answer = await _attempt(ask, offer, meter)
         except UpstreamFault as fault:
             gate.health.failed(offer.candidate.channel.name, offer.candidate.model_sent, fault, gate.now())
             unknown = meter.failed(fault)
@@ -72,7 +80,7 @@ async def first_answer(ask: Ask, order: Order, hold: Hold, meter: Meter, gate: G
                     raise as_client_sees(fault, offer) from fault
                 await gate.sleep(pause)
                 fresh, again = again, deque()
-            if unknown and not await _cover_unknown(ask.id, order, meter, gate):
+            if unknown and not await _cover_unknown(ask.id, meter):
                 raise as_client_sees(fault, offer) from fault
         else:
             gate.health.succeeded(offer.candidate.channel.name, offer.candidate.model_sent)
@@ -92,48 +100,48 @@ def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:
     return fault
 
 
-async def _cover_unknown(request_id: str, order: Order, meter: Meter, gate: Gate) -> bool:
+async def _cover_unknown(request_id: str, meter: Meter) -> bool:
     """Hold the input bound once more before sending again: the attempt before may be billed as well."""
-    extended = await gate.book.extend(request_id, order.need.fixed_nanos)
+    bound = meter.order.need.fixed_nanos
+    extended = await meter.gate.book.extend(request_id, bound)
     if extended is None:
         return False
-    meter.held_nanos += order.need.fixed_nanos
+    meter.held_nanos += bound
     return True
 
 
-async def _attempt(ask: Ask, order: Order, offer: Offer, hold: Hold, meter: Meter, gate: Gate) -> Answer:
+async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     """One request to one channel. Raises UpstreamFault; the reply is closed then."""
-    channel = offer.candidate.channel
-    key = gate.next_key(channel)
-    call, notes, hides_usage = encode_call(ask, order, offer, hold, gate, key)
+    gate, order = meter.gate, meter.order
+    key = gate.next_key(offer.candidate.channel)
+    call, notes, hides_usage = encode_call(ask, offer, meter, key)
     meter.begin(offer, notes)
     reply = await gate.transport.send(call)
     try:
         meter.answered(reply.status, _upstream_id(reply.headers))
         if not 200 <= reply.status < 300:
             raise await _refusal(reply, order, key)
-        headers = _client_headers(reply.headers, hold, notes)
+        headers = _client_headers(reply.headers, meter.hold, notes)
         if order.wanted.stream and reply.headers.get("content-type", "").startswith("text/event-stream"):
-            return await _open_stream(reply, headers, order, meter, gate, hides_usage)
-        return await _read_whole(reply, headers, order, meter, gate, key)
+            return await _open_stream(reply, headers, meter, hides_usage=hides_usage)
+        return await _read_whole(reply, headers, meter, key)
     except BaseException:
         reply.abort()
         raise
 
 
-def encode_call(
-    ask: Ask, order: Order, offer: Offer, hold: Hold, gate: Gate, key: str
-) -> tuple[Call, tuple[str, ...], bool]:
+def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str) -> tuple[Call, tuple[str, ...], bool]:
     """The client's own bytes with what must change, as one signed HTTP request; notes; whether usage was asked by
     us.
     """
-    channel, wanted, traits = offer.candidate.channel, order.wanted, offer.traits
+    gate, order, wanted = meter.gate, meter.order, meter.order.wanted
+    channel, traits = offer.candidate.channel, offer.traits
     quirks = channel.quirks
     reasoning = traits.reasoning and quirks.reasoning_traits
     adds_usage = wanted.stream and quirks.stream_usage and not wanted.usage_asked
     change = Change(
         model=offer.candidate.model_sent,
-        limit=_limit_to_send(order, hold),
+        limit=_limit_to_send(order, meter.hold),
         limit_name="" if quirks.token_limit_name == "auto" else quirks.token_limit_name,
         add_usage=adds_usage,
         reasoning=reasoning,
@@ -178,11 +186,9 @@ def _limit_to_send(order: Order, hold: Hold) -> int | None:
     return None
 
 
-async def _open_stream(
-    reply: Reply, headers: dict[str, str], order: Order, meter: Meter, gate: Gate, hides_usage: bool
-) -> Answer:
+async def _open_stream(reply: Reply, headers: dict[str, str], meter: Meter, *, hides_usage: bool) -> Answer:
     """Reads up to the first bytes worth sending. An error event before any of them is a refusal like any other."""
-    quirks = _channel_of(meter).quirks
+    order, gate, quirks = meter.order, meter.gate, _channel_of(meter).quirks
     scanner = order.dialect.open_stream(quirks, hide_usage=hides_usage, event_limit=gate.policy.event_limit)
     chunks = reply.chunks()
     first = b""
@@ -207,13 +213,12 @@ async def _open_stream(
     headers["Content-Type"] = "text/event-stream; charset=utf-8"
     headers["Cache-Control"] = "no-cache"
     headers["X-Accel-Buffering"] = "no"
-    return Answer(head=Head(200, headers), reply=reply, first=first, chunks=chunks)
+    return Answer(head=Head(200, headers), reply=reply, scanner=scanner, first=first, chunks=chunks)
 
 
-async def _read_whole(
-    reply: Reply, headers: dict[str, str], order: Order, meter: Meter, gate: Gate, key: str
-) -> Answer:
+async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, key: str) -> Answer:
     """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
+    gate, order = meter.gate, meter.order
     chunks = reply.chunks()
     body = await _read(chunks, gate.policy.reply_limit)
     reading = order.dialect.read_reply(body, _channel_of(meter).quirks)

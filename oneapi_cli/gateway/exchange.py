@@ -35,34 +35,30 @@ async def exchange(ask: Ask, gate: Gate) -> AsyncGenerator[Head | bytes, None]:
     answer: Answer | None = None
     try:
         watch.leave_after(order.offers[0].candidate.channel.timeouts.drain)
-        answer = await first_answer(ask, order, hold, meter, gate)
-        if answer.body is not None:
+        answer = await first_answer(ask, meter)
+        scanner = answer.scanner
+        if answer.body is not None or scanner is None:
             await settle(ask, meter, gate, watch)
             yield answer.head
-            yield answer.body
+            yield answer.body or b""
             return
-        scanner = meter.scanner
-        assert scanner is not None, "an answer without a body is a stream"
-        if meter.stops_when_client_leaves:
-            watch.leave_after(0)
+        watch.leave_after(meter.patience_seconds)
         yield answer.head
         if answer.first:
             yield answer.first
         try:
-            if not scanner.done:
-                async for chunk in answer.chunks:
-                    if out := scanner.feed(chunk):
-                        yield out
-                    if scanner.seen_bytes > meter.SEEN_LIMIT:
-                        await meter.count_seen()
-                    if scanner.done:
-                        break
+            async for chunk in answer.rest():
+                if out := scanner.feed(chunk):
+                    yield out
+                if scanner.seen_bytes > meter.SEEN_LIMIT:
+                    await meter.count_seen()
+                if scanner.done:
+                    break
             scanner.close()
         except (Broken, TimedOut, Malformed) as fault:
             meter.died(fault)
         await settle(ask, meter, gate, watch)
-        if ending := meter.ending(ask.id):
-            yield ending
+        yield meter.ending(ask.id)
     except GeneratorExit:
         await _read_on(answer, meter, watch)
         raise
@@ -87,7 +83,7 @@ async def _read_on(answer: Answer | None, meter: Meter, watch: Watch) -> None:
         return
     try:
         async with asyncio.timeout(meter.offer.candidate.channel.timeouts.drain):
-            async for chunk in answer.chunks:
+            async for chunk in answer.rest():
                 meter.scanner.feed(chunk)
                 if meter.scanner.seen_bytes > meter.SEEN_LIMIT:
                     await meter.count_seen()

@@ -12,7 +12,3 @@ def new_request_id(now: float) -> str:
     """`now` in unix seconds → e.g. `20261122161700` + 18 random digits."""
     stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now))
     return f"{stamp}{secrets.randbelow(10**18):018d}"
-
-
-def is_request_id(text: str) -> bool:
-    return len(text) == 32 and text.isascii() and text.isdigit()

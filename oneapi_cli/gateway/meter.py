@@ -115,6 +115,13 @@ class Meter:
         """Whether the reply came to its end, so that its connection is worth keeping."""
         return self.end == "served" and (self.scanner is None or self.scanner.done)
 
+    @property
+    def patience_seconds(self) -> float:
+        """How long the stream that runs may go on when its client has left."""
+        if self.stops_when_client_leaves or self.offer is None:
+            return 0.0
+        return self.offer.candidate.channel.timeouts.drain
+
     def died(self, fault: GatewayError) -> None:
         """The upstream broke off in the middle of a stream."""
         self._fault = fault

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ..values.asks import Ask
-from ..values.holds import Closing
+from ..values.errors import GatewayError
 from .gate import Account, Gate
 from .meter import Meter
 from .tasks import keep
@@ -51,23 +51,18 @@ async def _close(ask: Ask, meter: Meter, gate: Gate) -> None:
     )
 
 
-def refused_account(
-    request_id: str, door: str, token: str, model: str, status: int, code: str, seconds: float
-) -> Account:
+def refused_account(ask: Ask, refused: GatewayError, *, token: str, model: str, now: float) -> Account:
     """A refusal, as a line of the log."""
     return Account(
-        request_id=request_id,
-        door=door,
+        request_id=ask.id,
+        door=ask.door,
         token=token,
         model=model,
         channel="",
-        status=status,
+        status=refused.status,
         state="refused",
         cost_nanos=0,
-        seconds=seconds,
+        seconds=now - ask.received,
         attempts=0,
-        reason=code,
+        reason=refused.code or "",
     )
-
-
-__all__ = ["Closing", "refused_account", "settle"]

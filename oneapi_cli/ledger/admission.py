@@ -10,7 +10,7 @@ Worst cases are large and mostly not used, so money that is only held must not r
        not even then                                                 403, at once
 
 Whoever has waited five seconds is not overtaken any more: `closed` says that such a one stands before this request.
-Invariant: never more than is free, never below the floor.
+Invariant: never more than is free (what costs nothing is always free), never below the floor.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def decide(
 
 
 def fits_whole(need: Need, budgets: Sequence[Budget]) -> bool:
-    return all(need.nanos(need.asked) <= budget.free for budget in budgets)
+    """Whether nothing has to be lowered: `asked` as it is, on every limited account."""
+    return all(need.affordable(budget.free) == need.asked for budget in budgets)
 
 
 def least_worth(need: Need) -> int:

@@ -119,7 +119,7 @@ class Routes:
                         response.enable_chunked_encoding()
                     started.response = response
                     await response.prepare(request)
-                elif response is not None:
+                elif response is not None and item:
                     await response.write(item)
         if response is None:
             raise RuntimeError("the exchange ended without an answer")

@@ -43,9 +43,7 @@ def key_of(name: str) -> bytes:
 
 
 def add_token(db: sqlite3.Connection, name: str, budget: int | None = None, **more: Any) -> accounts.TokenRow:
-    new = accounts.NewToken(
-        name=name, key_sha256=key_of(name), budget_nanos=budget, unlimited=budget is None, **more
-    )
+    new = accounts.NewToken(name=name, key_sha256=key_of(name), budget_nanos=budget, unlimited=budget is None, **more)
     return accounts.add_token(db, new, now=START)
 
 
@@ -111,7 +109,11 @@ class Till:
 
 @asynccontextmanager
 async def till(
-    path: Path, prepare: Callable[[sqlite3.Connection], object] | None = None, *, real_clock: bool = False, **opening: Any
+    path: Path,
+    prepare: Callable[[sqlite3.Connection], object] | None = None,
+    *,
+    real_clock: bool = False,
+    **opening: Any,
 ) -> AsyncIterator[Till]:
     """A ledger at `path`, prepared, open and started; at the end it is stopped, holds nothing that it should not, and balances."""
     clock = Clock()

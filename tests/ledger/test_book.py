@@ -54,7 +54,8 @@ async def test_a_hold_is_on_disk_before_it_is_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "cost", "remain"), [("settled", 0, 1_000), ("settled", 700, 300), ("released", 0, 1_000), ("kept", 300, 700)]
+    ("state", "cost", "remain"),
+    [("settled", 0, 1_000), ("settled", 700, 300), ("released", 0, 1_000), ("kept", 300, 700)],
 )
 async def test_closing_books_the_truth(path: Path, state: str, cost: int, remain: int) -> None:
     async with till(path, laptop()) as t:
@@ -195,7 +196,12 @@ async def test_refusals_are_rows_of_cost_0(path: Path) -> None:
         await t.book.refuse(refusal)
         receipt = await t.book.receipt(refusal.request_id)
         assert receipt is not None
-        assert (receipt.state, receipt.cost_nanos, receipt.code, receipt.reason) == ("refused", 0, "no_channel", "nobody there")
+        assert (receipt.state, receipt.cost_nanos, receipt.code, receipt.reason) == (
+            "refused",
+            0,
+            "no_channel",
+            "nobody there",
+        )
         assert receipt.attempts == (tried,)
         assert receipt.details == {"why": "test"}
         # Refused requests do not count against rpm.
@@ -207,10 +213,19 @@ async def test_a_receipt_tells_all_that_was_closed(path: Path) -> None:
         hold = await t.book.reserve(ask(t.who("laptop"), per_token(100, fixed_nanos=50)))
         assert isinstance(hold, Hold)
         t.clock.now += 3
-        tried = Attempt(channel="c", vendor="v", model_sent="m", started=START, ended=START + 2, status=200, outcome="served")
+        tried = Attempt(
+            channel="c", vendor="v", model_sent="m", started=START, ended=START + 2, status=200, outcome="served"
+        )
         usage = Usage(counts={"input_tokens": 5, "output_tokens": 7}, raw='{"x": 1}', estimated=True)
         end = closing(
-            99, usage=usage, attempts=(tried,), channel="c", model_sent="m", price_origin="p", notes=("n",), bounded=False
+            99,
+            usage=usage,
+            attempts=(tried,),
+            channel="c",
+            model_sent="m",
+            price_origin="p",
+            notes=("n",),
+            bounded=False,
         )
         await t.book.close(hold.request_id, end)
         receipt = await t.book.receipt(hold.request_id)
@@ -471,13 +486,19 @@ async def write_until_full(t: Till) -> None:
     with pytest.raises(Overloaded):
         for _ in range(10_000):
             await t.book.write(
-                lambda db: db.execute("UPDATE users SET name = name || hex(randomblob(500)) WHERE id = 0").rowcount
-                or db.execute("INSERT INTO grants (delta_nanos, kind, reason, actor, created, user_id) "
-                              "VALUES (0, 'add', hex(randomblob(2000)), '', 0, 1)")
+                lambda db: (
+                    db.execute("UPDATE users SET name = name || hex(randomblob(500)) WHERE id = 0").rowcount
+                    or db.execute(
+                        "INSERT INTO grants (delta_nanos, kind, reason, actor, created, user_id) "
+                        "VALUES (0, 'add', hex(randomblob(2000)), '', 0, 1)"
+                    )
+                )
             )
 
 
-async def test_a_full_disk_refuses_new_requests_and_keeps_settlements(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_refuses_new_requests_and_keeps_settlements(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with till(path, laptop(), real_clock=True) as t:
         who = t.who("laptop")
         hold = await t.book.reserve(ask(who, fixed(300)))

@@ -1,7 +1,7 @@
 """Random interleavings of everything the ledger can do, against a model small enough to be obviously right.
 
-The real book over a real file: holds, extensions, settlements, corrections, grants, edits, and processes that die and come back. After
-every step the balances are the model's and `verify` finds nothing.
+The real book over a real file: holds, extensions, settlements, corrections, grants, edits, and processes that die and
+come back. After every step the balances are the model's and `verify` finds nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from oneapi_cli.ledger.store import open_ledger
 from oneapi_cli.ledger.verify import verify
 from oneapi_cli.values.errors import OutOfCredit, Throttled
 from oneapi_cli.values.holds import Hold, Need
-from tests.ledger.kit import START, Clock, add_token, add_user, ask, closing, new_id, principal
+from tests.ledger.kit import START, Clock, add_token, add_user, ask, closing, principal
 
 T = TypeVar("T")
 TOKENS = {"a": "alice", "b": "alice", "c": "root", "u": "alice"}
@@ -46,7 +46,9 @@ class Request:
 class Model:
     """What the ledger must say: granted per account, and the requests. Everything else is summed from those."""
 
-    granted: dict[str, int] = field(default_factory=lambda: {"a": 500, "b": 300, "c": 200, "u": 0, "alice": 700, "root": 0})
+    granted: dict[str, int] = field(
+        default_factory=lambda: {"a": 500, "b": 300, "c": 200, "u": 0, "alice": 700, "root": 0}
+    )
     requests: dict[str, Request] = field(default_factory=dict)
 
     def of(self, account: str) -> list[Request]:
@@ -120,8 +122,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert least > free, "refused although the floor was free"
             return multiple()
         assert isinstance(hold, Hold)
-        assert least <= hold.nanos <= free
-        assert hold.nanos == min(fixed + asked, free), "as much as is asked or free"
+        whole = fixed + asked
+        assert least <= hold.nanos <= free or whole == 0, "only what costs nothing fits an overdrawn account"
+        assert hold.nanos == (min(whole, free) if whole else 0), "as much as is asked or free"
         self.model.requests[wanted.request_id] = Request(token, hold.nanos, fixed)
         return wanted.request_id
 

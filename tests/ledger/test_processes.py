@@ -77,7 +77,9 @@ def test_two_processes_write_at_once(path: Path) -> None:
     db.close()
 
 
-@pytest.mark.parametrize(("policy", "charged", "state"), [("keep", 300, "kept"), ("input", 120, "kept"), ("release", 0, "released")])
+@pytest.mark.parametrize(
+    ("policy", "charged", "state"), [("keep", 300, "kept"), ("input", 120, "kept"), ("release", 0, "released")]
+)
 async def test_killed_between_hold_and_settlement(path: Path, policy: AfterCrash, charged: int, state: str) -> None:
     hold_and_die(path, 3)
     before = open_ledger(path)
@@ -125,7 +127,10 @@ def test_holds_of_the_dead_are_resolved_without_a_server(path: Path) -> None:
     assert settle_orphan(db, two, 7, None, now=START) == -93
     assert orphans(db) == []
     assert verify(db) == []
-    assert db.execute("SELECT state, cost_nanos FROM requests ORDER BY id").fetchall() == [("released", 0), ("settled", 7)]
+    assert db.execute("SELECT state, cost_nanos FROM requests ORDER BY id").fetchall() == [
+        ("released", 0),
+        ("settled", 7),
+    ]
     assert accounts.get_token(db, "laptop").used == 7
     db.close()
     book = Book.open(path)
@@ -190,7 +195,9 @@ async def test_killed_under_load_it_balances_and_every_acknowledged_settlement_i
         process.send_signal(signal.SIGKILL)
         told = [first, *process.stdout.read().split("\n")[:-1]]
     async with till(path) as t:
-        settled = {id for (id,) in t.db.execute("SELECT request_id FROM requests WHERE state = 'settled' AND cost_nanos = 3")}
+        settled = {
+            id for (id,) in t.db.execute("SELECT request_id FROM requests WHERE state = 'settled' AND cost_nanos = 3")
+        }
         assert set(told) <= settled
         assert set(t.states()) <= {"settled", "kept"}
         used = 3 * len(settled) + 100 * t.states().get("kept", 0)

@@ -229,7 +229,9 @@ async def test_a_waiter_that_leaves_leaves_nothing(path: Path) -> None:
         await until(lambda: t.book.waiting == 1)
         await line.finish("holder")
         assert isinstance(await line.tasks["behind"], Hold)
-        assert t.db.execute("SELECT count(*) FROM requests WHERE request_id = ?", (line.ids["waiter"],)).fetchone() == (0,)
+        assert t.db.execute("SELECT count(*) FROM requests WHERE request_id = ?", (line.ids["waiter"],)).fetchone() == (
+            0,
+        )
 
 
 @pytest.mark.parametrize("steps", range(6))

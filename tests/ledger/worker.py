@@ -1,7 +1,8 @@
 """A process of its own that uses a ledger: `python -m tests.ledger.worker PATH work N` or `… hold N`.
 
-work: N pairs of hold and settlement of 3 nano-dollars, many at once; ends by itself. hold: N holds of 100 (input bound 40), then a
-line on stdout, then it waits to be killed. load: pairs without end, a line per settlement that was acknowledged.
+work: N pairs of hold and settlement of 3 nano-dollars, many at once; ends by itself. hold: N holds of 100 (input
+bound 40), then a line on stdout, then it waits to be killed. load: pairs without end, a line per settlement that was
+acknowledged.
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ CASES = [
     Case("5: 403 where it would not", need(100, floor=50), (token(40, 10),), 403),
     Case("5: 403 without waiting", need(100, floor=50), (token(49, 20),), 403, waited=0.0),
     Case("5: 403 for an empty account", need(100), (token(0),), 403),
+    Case("what costs nothing fits an overdrawn account", Need(fixed_nanos=0, asked=9), (token(-5),), Admit(9, 0)),
     Case("5: 403 below zero", need(1), (token(-5),), 403),
     Case("5: 403 by the owner", need(100, floor=50), (token(900), user(40)), 403),
     Case("must not be lowered: waits", need(100, floor=100), (token(100, 1),), Wait((TOKEN,))),
@@ -68,7 +69,9 @@ CASES = [
     Case("nothing to lower: waits", need(0, 0, fixed=50), (token(60, 20),), Wait((TOKEN,))),
     Case("nothing to lower: 403", need(0, 0, fixed=61), (token(60, 20),), 403),
     Case("a limit of 0 is no request", need(2, floor=0, fixed=10), (token(10),), 403),
-    Case("somebody is before: waits though it fits", need(10), (token(100),), Wait((TOKEN,)), closed=frozenset({TOKEN})),
+    Case(
+        "somebody is before: waits though it fits", need(10), (token(100),), Wait((TOKEN,)), closed=frozenset({TOKEN})
+    ),
     Case("… on another account: no", need(10), (token(100),), Admit(10, 10), closed=frozenset({USER})),
     Case("… but what can never fit is told", need(101, floor=101), (token(100),), 403, closed=frozenset({TOKEN})),
     Case("… and waits only so long", need(10), (token(100),), 429, waited=10.0, closed=frozenset({TOKEN})),
@@ -136,7 +139,7 @@ def test_what_always_holds(
     if isinstance(verdict, Admit):
         assert not barred
         assert verdict.nanos == ask.nanos(verdict.limit)
-        assert verdict.nanos <= free
+        assert verdict.nanos <= free or ask.nanos(ask.asked) == 0, "only what costs nothing fits an overdrawn account"
         assert lowest(ask) <= verdict.limit <= ask.asked
         # As much as fits, never less: one token more would not.
         assert verdict.limit == ask.asked or ask.nanos(verdict.limit + 1) > free
@@ -150,6 +153,7 @@ def test_what_always_holds(
         assert barred or ask.affordable(free) < least_worth(ask)
     elif verdict.status == 403:
         assert ask.nanos(lowest(ask)) > remain
+        assert ask.nanos(ask.asked) > 0
     else:
         assert ask.nanos(lowest(ask)) <= remain
         assert barred or ask.nanos(lowest(ask)) > free
