@@ -27,18 +27,15 @@ from oneapi_cli.values.holds import Attempt, BillLine, Closing, HoldAsk, Need
 from oneapi_cli.values.usage import Usage
 
 NEED = Need(fixed_nanos=40_000, rate_nanos_per_mtok=10_000_000_000, asked=1_000, floor=1_000, bound_tokens=1_500)
+PICOS = 25_000_000
 CLOSING = Closing(
     state="settled",
     cost_nanos=50_000,
     status=200,
     usage=Usage(counts={"input_tokens": 20, "output_tokens": 5}, raw='{"prompt_tokens": 20, "completion_tokens": 5}'),
     lines=(
-        BillLine(
-            unit="input_tokens", amount="20", rate_nanos=2_500_000_000, per=1_000_000, rule="list", picos=25 * 10**6
-        ),
-        BillLine(
-            unit="output_tokens", amount="5", rate_nanos=5_000_000_000, per=1_000_000, rule="list", picos=25 * 10**6
-        ),
+        BillLine(unit="input_tokens", amount="20", rate_nanos=1_250_000_000, per=1_000_000, rule="list", picos=PICOS),
+        BillLine(unit="output_tokens", amount="5", rate_nanos=5_000_000_000, per=1_000_000, rule="list", picos=PICOS),
     ),
     attempts=(Attempt(channel="c", vendor="v", model_sent="m", started=1.0, ended=2.0, status=200, outcome="served"),),
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from oneapi_cli.dialects import DIALECTS  # noqa: E402 - runs from a checkout, installed or not
+from oneapi_cli.dialects import DIALECTS
 from oneapi_cli.framing.members import Set, edit, members
 from oneapi_cli.values.asks import Change
 from oneapi_cli.values.vendor import Quirks

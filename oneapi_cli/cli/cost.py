@@ -114,7 +114,7 @@ def _hold(receipt: Receipt) -> str:
 
 def _lines(receipt: Receipt) -> list[str]:
     """amount × rate = cost, and below it the rule; then the total, which the lines sum to exactly."""
-    rows = [(line.unit, line.amount, "×", _rate(line), "=", format_picos(line.picos)) for line in receipt.lines]
+    rows = [_row(line) for line in receipt.lines]
     rows.append(("total", "", "", "", "", format_usd(receipt.booked_nanos)))
     header, *body = table(
         ("UNIT", "AMOUNT", "", "RATE", "", "COST"), rows, right=("AMOUNT", "RATE", "COST"), flex="UNIT"
@@ -125,9 +125,13 @@ def _lines(receipt: Receipt) -> list[str]:
     return [*said, body[-1]]
 
 
-def _rate(line: BillLine) -> str:
+def _row(line: BillLine) -> tuple[str, str, str, str, str, str]:
     if not line.rate_nanos:
-        return ""
+        return line.unit, "", "", "", "", format_picos(line.picos)
+    return line.unit, line.amount, "×", _rate(line), "=", format_picos(line.picos)
+
+
+def _rate(line: BillLine) -> str:
     per = {1: "", 1_000_000: "/M"}.get(line.per, f"/{line.per}")
     return format_usd(line.rate_nanos) + per
 

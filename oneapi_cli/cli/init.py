@@ -30,7 +30,8 @@ channels:
 """
 _TAIL = """  # - {name: azure, type: azure, api_key: '${AZURE_OPENAI_API_KEY:-}', optional: true,
   #    base_url: https://NAME.openai.azure.com, api_version: v1, models: {gpt-4o: my-deployment}}
-  # - {name: local, type: openai-compatible, base_url: http://127.0.0.1:8080/v1, models: ['*'], prices: {'*': {free: true}}}
+  # - {name: local, type: openai-compatible, base_url: http://127.0.0.1:8080/v1, models: ['*'],
+  #    prices: {'*': {free: true}}}
 
 # tokens:                         # keys declared here keep their identity here and their balance in the ledger;
 #   - name: laptop                # `oneapi token add` makes others
@@ -126,7 +127,7 @@ def _write(file: Path) -> bool:
         create_private(file, config_text(VENDORS, os.environ))
     except FileExistsError:
         if not file.is_file():
-            raise Refused(f"{file} is not a file; name another with --config.") from None
+            raise Refused(f"{file} cannot be written: something else is in its way.") from None
         return False
     except OSError as error:
         raise Refused(f"{file} cannot be written: {(error.strerror or 'unknown error').lower()}.") from error

@@ -54,6 +54,8 @@ def serve(
     from oneapi_cli.server.run import serve as run
 
     with _configured(config, demo) as (loaded, key):
+        if key:
+            remark(f"What a request cost: oneapi cost REQUEST_ID --config {loaded.path}")
         try:
             code = run(loaded, host=host, port=port, workers=workers, log_format=log_format.value, demo_key=key)
         except OSError as error:

@@ -28,9 +28,11 @@ _finish = re.compile(rb'"finish_reason"\s*:\s*"')
 
 @cache
 def _plain(outermost: str) -> Callable[[bytes], object]:
-    """Passes chunks whose usage and error are null or absent, wherever usage stands: typed so, anything else is a
-    fault."""
-    names = dict.fromkeys(("usage", "error", outermost))
+    """Passes chunks whose usage and error are null or absent: typed so, anything else is a fault to the decoder.
+
+    `message` is no member of a chunk: it is how an error without an envelope begins.
+    """
+    names = dict.fromkeys(("usage", "error", "message", outermost))
     return msgspec.json.Decoder(msgspec.defstruct("_Plain", [(name, None, None) for name in names], gc=False)).decode
 
 

@@ -24,12 +24,14 @@ _array = msgspec.json.Decoder(list[Raw])
 
 
 class Fields:
-    """The top-level members of one request body. Raises BadRequest for what `members` and `check_members` refuse."""
+    """The members of one request body (or of the object `inside` it). Raises BadRequest for what `members` and
+    `check_members` refuse."""
 
-    def __init__(self, body: bytes, read: frozenset[str]) -> None:
+    def __init__(self, body: bytes, read: frozenset[str], inside: str = "") -> None:
         self.body = body
         self.listed: list[Member] = members(body)
-        check_members(self.listed, read)
+        self._path = f"{inside}." if inside else ""
+        check_members(self.listed, read, inside=inside)
         self._spans = {m.name: (m.start, m.end) for m in self.listed}
 
     def raw(self, name: str) -> bytes | None:
@@ -59,7 +61,7 @@ class Fields:
     def flag(self, name: str) -> bool:
         value = self.value(name)
         if value is not None and not isinstance(value, bool):
-            raise wrong(name, "must be true or false")
+            raise wrong(self._path + name, "must be true or false")
         return bool(value)
 
     def count(self, name: str, least: int, most: int) -> int | None:
@@ -82,9 +84,7 @@ class Fields:
             return None
         if not raw.startswith(b"{"):
             raise wrong(name, "must be an object")
-        inner = Fields(raw, frozenset())
-        check_members(inner.listed, read, inside=name)
-        return inner
+        return Fields(raw, read, name)
 
     def array(self, name: str) -> list[bytes] | None:
         """The elements' exact bytes."""

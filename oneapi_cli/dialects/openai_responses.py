@@ -2,8 +2,8 @@
 
 Price-bearing members: `max_output_tokens`, `service_tier`, images, sounds and files in `input`, tools that the vendor
 runs (no bound: refused for limited budgets). What is kept at the vendor (`previous_response_id`, `conversation`, a
-`prompt` template) adds input that the body does not show, and `context_management` may call the model again: these pass,
-and the bill is `bounded: false` (`unknown`). `background` is refused until it is built.
+`prompt` template) adds input that the body does not show, and `context_management` may call the model again: these
+pass, and the bill is `bounded: false` (`unknown`). `background` is refused until it is built.
 
 Source: https://platform.openai.com/docs/api-reference/responses/create (2026-11)
 """

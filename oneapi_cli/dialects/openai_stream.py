@@ -25,6 +25,8 @@ from .dialect import VendorError
 
 DONE = b"[DONE]"
 
+LATE_BYTES = 16 << 10
+
 _NEWLINE, _D, _BOM_BYTE = 0x0A, 0x64, BOM[0]
 
 _any_json = msgspec.json.Decoder(Raw)
@@ -65,6 +67,7 @@ class Scanner:
         self._sealed = False  # something that is no comment came after the ending: it is not the reply's
         self._seen: list[bytes] = []
         self._seen_bytes = 0
+        self._late: list[bytes] = []
         self._usage: tuple[bytes, str | None] | None = None
         self._last_word = False  # usage came in an event of its own, as it does at the end
         self._finished = False
@@ -88,7 +91,8 @@ class Scanner:
     @property
     def finished(self) -> bool:
         if not self._finished:
-            self._finished = any(self._grammar.finish.search(block) is not None for block in self._seen)
+            search = self._grammar.finish.search
+            self._finished = any(search(block) is not None for block in (*self._late, *self._seen))
         return self._finished
 
     @property
@@ -102,8 +106,9 @@ class Scanner:
         return self._seen_bytes
 
     def take_seen(self) -> list[bytes]:
-        self._finished = self.finished
         seen, self._seen, self._seen_bytes = self._seen, [], 0
+        # What says that the model has finished stands near the end: looked for there, and only if the end is missing.
+        self._late = _last_of([*self._late, *seen], LATE_BYTES)
         return seen
 
     def feed(self, chunk: bytes) -> bytes:
@@ -122,8 +127,7 @@ class Scanner:
         return self._one_by_one(block)
 
     def close(self) -> None:
-        if self._fault is not None:
-            raise self._fault
+        self.feed(b"")  # what it still owes
         rest = self._splitter.rest
         self._splitter = SseSplitter()
         if not rest.strip(b"\r\n"):
@@ -231,6 +235,15 @@ class Scanner:
         if self._usage is None:
             self._seen.append(block)
             self._seen_bytes += len(block)
+
+
+def _last_of(blocks: list[bytes], size: int) -> list[bytes]:
+    """The blocks at the end that hold at least this many bytes together."""
+    for place in range(len(blocks) - 1, -1, -1):
+        size -= len(blocks[place])
+        if size <= 0:
+            return blocks[place:]
+    return blocks
 
 
 def _is_whole(rest: bytes) -> bool:

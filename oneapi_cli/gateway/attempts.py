@@ -52,8 +52,8 @@ class Answer(Struct, kw_only=True):
     first: bytes = b""
 
     async def rest(self) -> AsyncIterator[bytes]:
-        """What follows `first`; nothing where the stream has already said its last."""
-        if self.scanner is None or not self.scanner.done:
+        """What follows `first`; nothing where the stream has already said its last, be it an error."""
+        if self.scanner is None or not (self.scanner.done or self.scanner.error is not None):
             async for chunk in self.chunks:
                 yield chunk
 

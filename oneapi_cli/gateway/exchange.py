@@ -44,11 +44,17 @@ async def exchange(ask: Ask, gate: Gate) -> AsyncGenerator[Head | bytes, None]:
             return
         watch.leave_after(meter.patience_seconds)
         yield answer.head
-        if answer.first:
+        # Clients stop at an error event, so that it ends the reply: it too waits for the settlement.
+        last = answer.first if scanner.error is not None else b""
+        if answer.first and not last:
             yield answer.first
         try:
             async for chunk in answer.rest():
-                if out := scanner.feed(chunk):
+                out = scanner.feed(chunk)
+                if scanner.error is not None:
+                    last = out
+                    break
+                if out:
                     yield out
                 if scanner.seen_bytes > meter.SEEN_LIMIT:
                     await meter.count_seen()
@@ -58,7 +64,7 @@ async def exchange(ask: Ask, gate: Gate) -> AsyncGenerator[Head | bytes, None]:
         except (Broken, TimedOut, Malformed) as fault:
             meter.died(fault)
         await settle(ask, meter, gate, watch)
-        yield meter.ending(ask.id)
+        yield last + meter.ending(ask.id)
     except GeneratorExit:
         await _read_on(answer, meter, watch)
         raise

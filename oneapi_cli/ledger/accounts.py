@@ -217,6 +217,7 @@ _FLAGS = ("expires", "models", "subnets", "rpm", "tpm", "concurrent", "clamp", "
 
 
 def flag_columns(source: NewAccount | AccountEdit) -> dict[str, Any]:
+    """The columns of everything but name and money that is given: what UNSET leaves alone is left out."""
     found = {name: getattr(source, name) for name in _FLAGS}
     return {
         name: to_json(value) if name in ("models", "subnets") else value

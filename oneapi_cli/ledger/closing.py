@@ -133,6 +133,7 @@ def refuse(db: sqlite3.Connection, refusal: Refusal, now: float) -> None:
 
 
 def write_attempts(db: sqlite3.Connection, id: int, attempts: tuple[Attempt, ...]) -> None:
+    """Child rows of request row `id`, in the order tried."""
     for tried in attempts:
         db.execute(
             _ATTEMPT,

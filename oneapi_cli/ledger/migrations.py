@@ -194,6 +194,7 @@ LATEST = len(MIGRATIONS)
 
 
 def version_of(db: sqlite3.Connection) -> int:
+    """How many migrations a file has seen; 0 for an empty one."""
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -83,4 +83,5 @@ def mark_ended(db: sqlite3.Connection, id: int, now: float) -> None:
 
 
 def file_of(ledger: Path, name: str) -> Path:
+    """The lock file of an owner, beside the ledger."""
     return ledger.with_name(f"{ledger.name}.owner-{name}")

@@ -147,15 +147,7 @@ def receipt_document(receipt: Receipt) -> dict[str, object]:
         "code": receipt.code or None,
         "reason": receipt.reason or None,
         "price_origin": receipt.price_origin or None,
-        "hold": {
-            "nanos": receipt.hold_nanos,
-            "input_bound_nanos": receipt.fixed_nanos,
-            "asked_output": receipt.asked,
-            "output_limit": receipt.limit,
-            "lowered": receipt.lowered,
-            "waited_seconds": receipt.waited_seconds,
-            "extensions": [{"nanos": one.nanos, "created": one.created} for one in receipt.extensions],
-        },
+        "hold": _hold(receipt),
         "times": {
             "created": receipt.created,
             "admitted": receipt.admitted,
@@ -165,16 +157,7 @@ def receipt_document(receipt: Receipt) -> dict[str, object]:
         "usage": usage_document(receipt.usage),
         "lines": [_line(line) for line in receipt.lines],
         "attempts": [_attempt(tried) for tried in receipt.attempts],
-        "adjustments": [
-            {
-                "delta_nanos": one.delta_nanos,
-                "reason": one.reason,
-                "actor": one.actor,
-                "created": one.created,
-                "usage": usage_document(one.usage),
-            }
-            for one in receipt.adjustments
-        ],
+        "adjustments": [_adjustment(one) for one in receipt.adjustments],
         "notes": list(receipt.notes),
         "details": dict(receipt.details),
     }
@@ -191,6 +174,28 @@ def usage_document(usage: Usage | None) -> dict[str, object] | None:
         "tier": usage.tier,
         "estimated": usage.estimated,
         "raw": usage.raw,
+    }
+
+
+def _hold(receipt: Receipt) -> dict[str, object]:
+    return {
+        "nanos": receipt.hold_nanos,
+        "input_bound_nanos": receipt.fixed_nanos,
+        "asked_output": receipt.asked,
+        "output_limit": receipt.limit,
+        "lowered": receipt.lowered,
+        "waited_seconds": receipt.waited_seconds,
+        "extensions": [{"nanos": one.nanos, "created": one.created} for one in receipt.extensions],
+    }
+
+
+def _adjustment(one: Adjustment) -> dict[str, object]:
+    return {
+        "delta_nanos": one.delta_nanos,
+        "reason": one.reason,
+        "actor": one.actor,
+        "created": one.created,
+        "usage": usage_document(one.usage),
     }
 
 

@@ -30,22 +30,27 @@ _pairs = msgspec.json.Decoder(dict[str, str])
 
 
 def to_json(value: object) -> str:
+    """Structs, maps and sequences as the columns keep them; Decimals as text, integers whole."""
     return _encoder.encode(value).decode()
 
 
 def texts_of(column: str) -> tuple[str, ...]:
+    """models, subnets, groups, notes."""
     return _texts.decode(column)
 
 
 def pairs_of(column: str) -> dict[str, str]:
+    """The details of a refusal."""
     return _pairs.decode(column)
 
 
 def lines_of(column: str) -> tuple[BillLine, ...]:
+    """A bill, line by line."""
     return _lines.decode(column)
 
 
 def usage_of(column: str | None) -> Usage | None:
+    """What was used, as it was settled; None where nobody counted."""
     return None if column is None else _usage.decode(column)
 
 

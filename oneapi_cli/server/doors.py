@@ -36,7 +36,8 @@ UNBUILT = re.compile(
     r"/v1/(?:images/(?:generations|edits|variations)|audio/(?:transcriptions|translations|speech)|messages(?:/count_tokens)?"
     r"|rerank|realtime|responses/.+|oneapi/proxy/.+|dashboard/billing/(?:subscription|usage)|edits|files(?:/.*)?|assistants(?:/.*)?"
     r"|threads(?:/.*)?|fine_tuning/.+|batches(?:/.*)?|vector_stores(?:/.*)?|videos(?:/.*)?|conversations(?:/.*)?)\Z"
-    r"|/(?:v1beta|v1)/models(?:/[^:]+:[A-Za-z]+)\Z|/v1beta/models(?:/.*)?\Z"
+    r"|/v1/models/.+:(?:generateContent|streamGenerateContent|countTokens|embedContent|batchEmbedContents)\Z"
+    r"|/v1beta/models(?:/.*)?\Z"
     r"|/dashboard/billing/(?:subscription|usage)\Z|/api/token(?:/.*)?\Z"
 )
 

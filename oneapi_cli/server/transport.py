@@ -9,6 +9,7 @@ here, bounded.
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -20,6 +21,7 @@ from ..values.asks import Call, Headers
 from ..values.errors import Broken, Malformed, TimedOut, Unreachable, UpstreamFault
 
 RELEASE_SECONDS = 0.5
+IN_ONE_GO = 1 << 18
 _SKIP = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
 
@@ -57,7 +59,7 @@ class AiohttpTransport:
                 response = await self._session.request(
                     call.method,
                     url,
-                    data=call.body,
+                    data=_payload(call.body),
                     headers={"User-Agent": self._agent, **call.headers},
                     timeout=timeout,
                     allow_redirects=False,
@@ -74,6 +76,11 @@ class AiohttpTransport:
             if url.startswith(base):
                 return local + url[len(base) :]
         return url
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """aiohttp writes bytes in one go, and warns of it where they are many; a file it writes piece by piece."""
+    return io.BytesIO(body) if len(body) > IN_ONE_GO else body
 
 
 class AiohttpReply:

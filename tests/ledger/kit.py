@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ async def till(
     real_clock: bool = False,
     **opening: Any,
 ) -> AsyncIterator[Till]:
-    """A ledger at `path`, prepared, open and started; at the end it is stopped, holds nothing that it should not, and balances."""
+    """A ledger at `path`, prepared, open and started; at the end it is stopped, and it balances."""
     clock = Clock()
     db = open_ledger(path, create=True, sync="normal", now=START)
     try:
@@ -132,6 +133,26 @@ async def till(
         assert [one.sentence for one in verify(db)] == []
     finally:
         db.close()
+
+
+class Halt:
+    """Stops the writer's thread where it begins a statement that contains `text`, until `go`. The statement stands in a job."""
+
+    def __init__(self, book: Book, text: str) -> None:
+        self.inside = threading.Event()
+        self._proceed = threading.Event()
+        self._db = book._db
+        self._text = text
+        self._db.set_trace_callback(self._look)
+
+    def _look(self, statement: str) -> None:
+        if self._text in statement and not self._proceed.is_set():
+            self.inside.set()
+            self._proceed.wait(10)
+
+    def go(self) -> None:
+        self._db.set_trace_callback(None)
+        self._proceed.set()
 
 
 async def until(condition: Callable[[], bool], what: str = "the condition", seconds: float = 5.0) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -31,8 +34,10 @@ from tests.ledger.kit import (
     until,
 )
 
+State = Literal["settled", "released", "kept"]
 
-def laptop(budget: int | None = 1_000, **more: object) -> object:
+
+def laptop(budget: int | None = 1_000, **more: Any) -> Callable[[sqlite3.Connection], object]:
     return lambda db: add_token(db, "laptop", budget, **more)
 
 
@@ -57,11 +62,11 @@ async def test_a_hold_is_on_disk_before_it_is_told(path: Path) -> None:
     ("state", "cost", "remain"),
     [("settled", 0, 1_000), ("settled", 700, 300), ("released", 0, 1_000), ("kept", 300, 700)],
 )
-async def test_closing_books_the_truth(path: Path, state: str, cost: int, remain: int) -> None:
+async def test_closing_books_the_truth(path: Path, state: State, cost: int, remain: int) -> None:
     async with till(path, laptop()) as t:
         hold = await t.book.reserve(ask(t.who("laptop"), fixed(300)))
         assert isinstance(hold, Hold)
-        await t.book.close(hold.request_id, closing(cost, state))  # type: ignore[arg-type]
+        await t.book.close(hold.request_id, closing(cost, state))
         assert t.account("laptop") == (remain, 0, 0)
 
 
@@ -319,6 +324,10 @@ async def test_tokens_per_minute_are_corrected_at_settlement(path: Path) -> None
         assert refused.value.retry_after_seconds == pytest.approx(40)
         await t.book.close(first.request_id, closing(1, usage=Usage(counts={"input_tokens": 40, "output_tokens": 20})))
         assert isinstance(await t.book.reserve(ask(who, fixed(1, tokens=30))), Hold)
+        second = await t.book.reserve(ask(who, fixed(1, tokens=10)))
+        assert isinstance(second, Hold)
+        await t.book.close(second.request_id, closing(0, "released"))
+        assert isinstance(await t.book.reserve(ask(who, fixed(1, tokens=10))), Hold), "what was released counts nothing"
         with pytest.raises(Throttled, match="This request can use 101 tokens"):
             await t.book.reserve(ask(who, fixed(1, tokens=101)))
 
@@ -354,8 +363,6 @@ async def test_a_key_is_read_once_and_the_cache_is_bounded(path: Path, monkeypat
 
 def stall(book: Book) -> asyncio.Event:
     """Keep the writer busy in a job until the event is set; what comes behind it stays queued."""
-    import threading
-
     release, going = threading.Event(), asyncio.Event()
     book._desk.post(lambda db: release.wait(5), lambda job: None)
 
@@ -370,14 +377,14 @@ def stall(book: Book) -> asyncio.Event:
 _tasks: set[asyncio.Task[None]] = set()
 
 
-async def cancelled(task: asyncio.Task[object]) -> None:
+async def cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def reserve_in_background(t: Till, nanos: int) -> asyncio.Task[object]:
-    task: asyncio.Task[object] = asyncio.create_task(t.book.reserve(ask(t.who("laptop"), fixed(nanos))))  # type: ignore[arg-type]
+async def reserve_in_background(t: Till, nanos: int) -> asyncio.Task[Any]:
+    task = asyncio.create_task(t.book.reserve(ask(t.who("laptop"), fixed(nanos))))
     await asyncio.sleep(0.01)
     return task
 
@@ -394,8 +401,6 @@ async def test_cancelled_before_its_job_ran_it_leaves_no_row(path: Path) -> None
 
 
 async def test_cancelled_while_its_job_runs_the_writer_releases_it(path: Path) -> None:
-    import threading
-
     inside, proceed = threading.Event(), threading.Event()
 
     def slow_clock() -> float:
@@ -416,14 +421,14 @@ async def test_cancelled_while_its_job_runs_the_writer_releases_it(path: Path) -
 
 async def test_cancelled_in_the_moment_of_its_commit_it_is_released(path: Path) -> None:
     async with till(path, laptop()) as t:
-        task: asyncio.Task[object] | None = None
+        task: asyncio.Task[Any] | None = None
 
         def cancel_it(job: Job[object]) -> None:
             # Runs after the reserve's own delivery, in the same batch, before its task takes another step.
             assert task is not None
             task.cancel()
 
-        task = asyncio.create_task(t.book.reserve(ask(t.who("laptop"), fixed(300))))  # type: ignore[arg-type]
+        task = asyncio.create_task(t.book.reserve(ask(t.who("laptop"), fixed(300))))
         going = stall(t.book)
         await asyncio.sleep(0)
         t.book._desk.post(lambda db: None, cancel_it)
@@ -438,7 +443,7 @@ async def test_cancelled_at_any_moment_nothing_stays_held(path: Path) -> None:
     async with till(path, laptop(None)) as t:
         who = t.who("laptop")
         for turn in range(60):
-            task = asyncio.create_task(t.book.reserve(ask(who, fixed(10))))  # type: ignore[arg-type]
+            task = asyncio.create_task(t.book.reserve(ask(who, fixed(10))))
             for _ in range(turn % 6):
                 await asyncio.sleep(0)
             if turn % 2:
@@ -459,10 +464,25 @@ async def test_a_settlement_lands_although_its_caller_is_cancelled(path: Path) -
         going = stall(t.book)
         task = asyncio.create_task(t.book.close(hold.request_id, closing(120)))
         await asyncio.sleep(0.01)
-        await cancelled(task)  # type: ignore[arg-type]
+        await cancelled(task)
         second = asyncio.create_task(t.book.close(hold.request_id, closing(0, "released")))
         going.set()
         assert (await second).cost_nanos == 120
+
+
+async def test_a_settlement_lands_although_its_caller_left_and_the_ledger_was_locked(path: Path) -> None:
+    async with till(path, laptop()) as t:
+        hold = await t.book.reserve(ask(t.who("laptop"), fixed(300)))
+        assert isinstance(hold, Hold)
+        t.book._desk._writer.wait_seconds = 0.05
+        t.db.execute("BEGIN IMMEDIATE")
+        task = asyncio.create_task(t.book.close(hold.request_id, closing(120)))
+        await asyncio.sleep(0.01)
+        await cancelled(task)
+        await until(lambda: t.book.pending == 1, "the settlement in memory")
+        t.db.execute("ROLLBACK")
+        await until(lambda: t.states() == {"settled": 1}, "the settlement")
+        assert t.account("laptop") == (880, 0, 0)
 
 
 async def test_closing_what_was_never_held(path: Path) -> None:

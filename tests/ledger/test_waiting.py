@@ -13,9 +13,9 @@ import pytest
 from oneapi_cli.ledger import accounts
 from oneapi_cli.ledger.book import AccountChanged
 from oneapi_cli.ledger.store import open_ledger
-from oneapi_cli.values.errors import OutOfCredit, Throttled
+from oneapi_cli.values.errors import OutOfCredit, Overloaded, Throttled
 from oneapi_cli.values.holds import Hold, TooTight
-from tests.ledger.kit import START, Till, add_token, add_user, ask, closing, fixed, new_id, per_token, till, until
+from tests.ledger.kit import START, Halt, Till, add_token, add_user, ask, closing, fixed, new_id, per_token, till, until
 
 
 def laptop(budget: int) -> Any:
@@ -252,7 +252,9 @@ async def test_a_waiter_that_leaves_while_it_is_admitted_is_released(path: Path,
         assert t.book.waiting == 0
 
 
-async def test_an_admitted_waiter_cancelled_before_it_hears_is_released(path: Path) -> None:
+async def test_an_admitted_waiter_cancelled_before_it_hears_is_released(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with till(path, laptop(100)) as t:
         line = Line(t)
         await line.join("holder", 80)
@@ -267,18 +269,59 @@ async def test_an_admitted_waiter_cancelled_before_it_hears_is_released(path: Pa
 
             return post(work, then)
 
-        t.book._desk.post = cancel_on_delivery  # type: ignore[method-assign]
+        monkeypatch.setattr(t.book._desk, "post", cancel_on_delivery)
         await line.finish("holder")
         with pytest.raises(asyncio.CancelledError):
             await line.tasks["waiter"]
         await until(lambda: t.states() == {"settled": 1, "released": 1}, "the release")
 
 
+@pytest.mark.parametrize(
+    ("moment", "states"),
+    [
+        # Before it is its turn in the round: skipped, no row. After: it is released.
+        ("SAVEPOINT job", {"settled": 1}),
+        ("UPDATE users SET held = held +", {"settled": 1, "released": 1}),
+    ],
+)
+async def test_a_waiter_that_leaves_during_its_round(path: Path, moment: str, states: dict[str, int]) -> None:
+    async with till(path, laptop(100)) as t:
+        line = Line(t)
+        await line.join("holder", 80)
+        await line.join("waiter", 50)
+        await line.finish("holder")
+        halt = Halt(t.book, moment)
+        await until(halt.inside.is_set, "the round under way")
+        line.tasks["waiter"].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await line.tasks["waiter"]
+        halt.go()
+        await t.book.write(lambda db: None)
+        await until(lambda: t.states() == states, f"{states}")
+
+
+async def test_a_round_under_way_while_the_book_stops_holds_nothing(path: Path) -> None:
+    async with till(path, laptop(100)) as t:
+        line = Line(t)
+        await line.join("holder", 80)
+        await line.join("waiter", 50)
+        await line.finish("holder")
+        halt = Halt(t.book, "UPDATE users SET held = held +")
+        await until(halt.inside.is_set, "the round under way")
+        stopping = asyncio.create_task(t.book.stop())
+        await asyncio.sleep(0.01)
+        halt.go()
+        await stopping
+        with pytest.raises(Overloaded, match="stopping"):
+            await line.tasks["waiter"]
+        assert t.states() == {"settled": 1, "released": 1}
+
+
 def held(t: Till) -> set[str]:
     return {id for (id,) in t.db.execute("SELECT request_id FROM requests WHERE state = 'held'")}
 
 
-async def test_waiting_is_quiet(path: Path) -> None:
+async def test_waiting_is_quiet(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody in line: no timer runs. Somebody in line: about ten tries a second, not a busy loop."""
     async with till(path, laptop(100)) as t:
         rounds = 0
@@ -291,7 +334,7 @@ async def test_waiting_is_quiet(path: Path) -> None:
 
         line = Line(t)
         await line.join("holder", 80)
-        t.book._desk.post = counted  # type: ignore[method-assign]
+        monkeypatch.setattr(t.book._desk, "post", counted)
         await asyncio.sleep(0.25)
         assert rounds == 0
         await line.join("waiter", 50)
@@ -302,7 +345,7 @@ async def test_waiting_is_quiet(path: Path) -> None:
 
 @pytest.mark.parametrize("wait", [0.0, 20.0])
 async def test_a_race_over_a_small_balance_never_overspends(path: Path, wait: float) -> None:
-    """40 requests for 10 each over 100. With a wait, none is refused: each costs 2, and 100 covers 40 × 2 and the last hold."""
+    """40 requests for 10 each, costing 2 each, over 100: with a wait none is refused, since 100 covers them all."""
     async with till(path, laptop(100), real_clock=True) as t:
         most = 0
 
@@ -332,7 +375,7 @@ async def test_a_race_over_a_small_balance_never_overspends(path: Path, wait: fl
 
 
 async def test_many_waiters_and_many_budgets(path: Path) -> None:
-    """Tokens under one owner, random sizes, cancellations between: everybody ends, nothing stays, no budget is overdrawn."""
+    """Tokens under one owner, many sizes, cancellations between: everybody ends, no budget is overdrawn."""
 
     def prepare(db: sqlite3.Connection) -> None:
         add_user(db, "alice", 600)

@@ -46,6 +46,16 @@ class Gateway:
             db.close()
 
 
+def booked(gateway: Gateway, request_id: str) -> tuple[str, int] | None:
+    """(state, cost in nanos) of a request as the ledger has it now, read on a connection of its own."""
+    db = gateway.db()
+    try:
+        row = db.execute("SELECT state, cost_nanos FROM requests WHERE request_id = ?", (request_id,)).fetchone()
+        return None if row is None else (row[0], row[1])
+    finally:
+        db.close()
+
+
 def write_config(folder: Path, text: str) -> Path:
     path = folder / "config.yaml"
     path.write_text(textwrap.dedent(text))

@@ -1,4 +1,4 @@
-"""Tokens and users: every edit, the names, what an edit does to version and balance, and what is refused with which sentence."""
+"""Tokens and users: every edit, the names, what an edit does to version and balance, what is refused and how."""
 
 from __future__ import annotations
 

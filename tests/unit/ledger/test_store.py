@@ -144,6 +144,10 @@ def test_a_snapshot_sees_one_moment(tmp_path: Path) -> None:
     db.close()
 
 
+_GRANT = (
+    "INSERT INTO grants (delta_nanos, kind, reason, actor, created, user_id, token_id)"
+    " VALUES (1, 'add', '', '', 0, {user}, {token})"
+)
 _ROW = (
     "INSERT INTO requests (request_id, state, token_id, user_id, door, model_asked, stream, created, closed, {more})"
     " VALUES ('1', '{state}', 1, 1, 'd', 'm', 0, 0, {closed}, {value})"
@@ -161,9 +165,9 @@ _ROW = (
         "UPDATE tokens SET rpm = 0",
         "UPDATE tokens SET user_id = 99",
         "INSERT INTO users (name, created, updated) VALUES ('root', 0, 0)",
-        "INSERT INTO grants (delta_nanos, kind, reason, actor, created) VALUES (1, 'add', '', '', 0)",
-        "INSERT INTO grants (delta_nanos, kind, reason, actor, created, user_id, token_id) VALUES (1, 'add', '', '', 0, 1, 1)",
-        "INSERT INTO attempts (request, channel, vendor, model_sent, started, ended, outcome) VALUES (9, '', '', '', 0, 0, '')",
+        _GRANT.format(user="NULL", token="NULL"),
+        _GRANT.format(user=1, token=1),
+        "INSERT INTO extensions (request, nanos, created) VALUES (9, 1, 0)",
         _ROW.format(state="lost", closed=1, more="cost_nanos", value=0),
         _ROW.format(state="settled", closed=1, more="cost_nanos", value=0.5),
         _ROW.format(state="settled", closed="NULL", more="cost_nanos", value=0),

@@ -20,28 +20,35 @@ class Damage:
     found: str
 
 
+TOKEN = "token laptop (#1): "
+NO_COST = "a cost, which this state cannot have"
+NO_ADJUSTMENT = "an adjustment, which this state cannot have"
+ADJUST_OPEN = (
+    "INSERT INTO adjustments (request, delta_nanos, reason, actor, created)"
+    " SELECT id, 0, '', '', 0 FROM requests WHERE state = 'held'"
+)
+
 DAMAGES = [
-    Damage("UPDATE tokens SET granted = granted + 1", "token laptop (#1): granted is 1001, its rows say 1000"),
-    Damage("UPDATE tokens SET used = used - 1", "token laptop (#1): used is 54, its rows say 55"),
-    Damage("UPDATE tokens SET held = held + 7", "token laptop (#1): held is 107, its rows say 100"),
-    Damage("UPDATE tokens SET open_holds = 0", "token laptop (#1): open holds is 0, its rows say 1"),
+    Damage("UPDATE tokens SET granted = granted + 1", TOKEN + "granted is 1001, its rows say 1000"),
+    Damage("UPDATE tokens SET used = used - 1", TOKEN + "used is 54, its rows say 55"),
+    Damage("UPDATE tokens SET held = held + 7", TOKEN + "held is 107, its rows say 100"),
+    Damage("UPDATE tokens SET open_holds = 0", TOKEN + "open holds is 0, its rows say 1"),
     Damage("UPDATE users SET used = 0 WHERE id = 2", "user alice (#2): used is 0, its rows say 55"),
     Damage("UPDATE users SET granted = 5 WHERE id = 1", "user root (#1): granted is 5, its rows say 0"),
-    Damage("DELETE FROM grants WHERE token_id = 1", "token laptop (#1): granted is 1000, its rows say 0"),
-    Damage("DELETE FROM adjustments", "token laptop (#1): used is 55, its rows say 60"),
-    Damage("UPDATE requests SET lines = '[]' WHERE cost_nanos > 0", "request a: cost in picos is 60000, its rows say 0"),
-    Damage("UPDATE requests SET hold_nanos = 1 WHERE state = 'held'", "request b: hold is 1, its rows say at least 30"),
-    Damage("UPDATE requests SET cost_nanos = 61 WHERE request_id = 'a'", "token laptop (#1): used is 55, its rows say 56"),
-    Damage("UPDATE requests SET state = 'lost' WHERE request_id = 'a'", "request a: state is lost, its rows say no such state"),
-    Damage("UPDATE requests SET state = 'released' WHERE request_id = 'a'", "a cost, which this state cannot have"),
+    Damage("DELETE FROM grants WHERE token_id = 1", TOKEN + "granted is 1000, its rows say 0"),
+    Damage("DELETE FROM adjustments", TOKEN + "used is 55, its rows say 60"),
+    Damage("UPDATE requests SET lines = '[]' WHERE cost_nanos > 0", "cost in picos is 60000, its rows say 0"),
+    Damage("UPDATE requests SET hold_nanos = 1 WHERE state = 'held'", "hold is 1, its rows say at least 30"),
+    Damage("UPDATE requests SET cost_nanos = 61 WHERE request_id = 'a'", TOKEN + "used is 55, its rows say 56"),
+    Damage("UPDATE requests SET state = 'lost' WHERE request_id = 'a'", "state is lost, its rows say no such state"),
+    Damage("UPDATE requests SET state = 'released' WHERE request_id = 'a'", NO_COST),
     Damage("UPDATE requests SET closed = 1 WHERE state = 'held'", "open without being held"),
-    Damage("INSERT INTO adjustments (request, delta_nanos, reason, actor, created) SELECT id, 0, '', '', 0 FROM requests"
-           " WHERE state = 'held'", "an adjustment, which this state cannot have"),
+    Damage(ADJUST_OPEN, NO_ADJUSTMENT),
     Damage("UPDATE adjustments SET delta_nanos = -61", "adjusted to less than 0"),
     Damage("DELETE FROM requests WHERE request_id = 'a'", "missing"),
     Damage("UPDATE requests SET token_id = 77 WHERE request_id = 'a'", "missing"),
-    Damage("INSERT INTO carried (token_id, used, through) VALUES (1, 9, 0)", "token laptop (#1): used is 55, its rows say 64"),
-]  # fmt: skip
+    Damage("INSERT INTO carried (token_id, used, through) VALUES (1, 9, 0)", TOKEN + "used is 55, its rows say 64"),
+]
 
 
 def _ledger(path: Path) -> None:

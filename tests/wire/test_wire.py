@@ -1,0 +1,118 @@
+"""Cases of our own, one folder each: `<dialect>/<case>/`. Adding a case is adding a folder.
+
+request.json            the client's body, as it is spelt
+upstream_request.json   what must leave for upstream, byte for byte
+upstream_reply.json     what upstream answers; `.sse` for a stream
+client_reply.sse        what the client gets of a stream; absent where that is the upstream's own bytes
+reading.json            change (members of `Change`), notes, hide_usage, what the reply says: text and tools as the
+                        tokenizer sees them, finish, usage, error
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from oneapi_cli.dialects import DIALECTS, Dialect
+from oneapi_cli.values.asks import Change
+from oneapi_cli.values.usage import Usage
+from oneapi_cli.values.vendor import Quirks
+
+HERE = Path(__file__).parent
+CASES = sorted(place for place in HERE.glob("*/*") if place.is_dir() and not place.name.startswith("__"))
+NAMES = {"request.json", "upstream_request.json", "upstream_reply.json", "upstream_reply.sse", "client_reply.sse"}
+MEMBERS = {"change", "notes", "hide_usage", "texts", "finish", "usage", "reasoning_tokens", "tier", "error", "outputs"}
+LIMIT = 1 << 20
+
+
+def name_of(place: Path) -> str:
+    return f"{place.parent.name}/{place.name}"
+
+
+@pytest.fixture(params=CASES, ids=name_of)
+def case(request: pytest.FixtureRequest) -> Path:
+    assert isinstance(request.param, Path)
+    return request.param
+
+
+def reading_of(case: Path) -> dict[str, Any]:
+    reading = json.loads((case / "reading.json").read_bytes())
+    assert isinstance(reading, dict)
+    return reading
+
+
+def test_no_orphans() -> None:
+    """Every file belongs to a case, every case to a dialect, every dialect has cases, every case is whole."""
+    assert {case.parent.name for case in CASES} == set(DIALECTS)
+    strays = [p for p in HERE.rglob("*") if p.is_file() and p.parent not in CASES and p.suffix not in {".py", ".pyc"}]
+    assert strays == []
+    for case in CASES:
+        files = {file.name for file in case.iterdir()}
+        assert files <= NAMES | {"reading.json"}, name_of(case)
+        assert {"request.json", "upstream_request.json", "reading.json"} <= files, name_of(case)
+        assert len(files & {"upstream_reply.json", "upstream_reply.sse"}) == 1, name_of(case)
+        assert "client_reply.sse" not in files or "upstream_reply.sse" in files, name_of(case)
+        assert set(reading_of(case)) <= MEMBERS, name_of(case)
+
+
+def test_request(case: Path) -> None:
+    dialect, reading = DIALECTS[case.parent.name], reading_of(case)
+    body = (case / "request.json").read_bytes()
+    wanted = dialect.peek(body)
+    assert wanted.outputs == reading.get("outputs", 1)
+    assert wanted.stream == (case / "upstream_reply.sse").exists()
+    change = msgspec.convert(reading.get("change", {"model": wanted.model}), Change)
+    sent, notes = dialect.rewrite(body, wanted, change)
+    assert sent.decode() == (case / "upstream_request.json").read_text()
+    assert list(notes) == reading.get("notes", [])
+
+
+def test_reply(case: Path) -> None:
+    dialect, reading = DIALECTS[case.parent.name], reading_of(case)
+    path = case / "upstream_reply.json"
+    if path.exists():
+        reply = dialect.read_reply(path.read_bytes(), Quirks())
+        assert reply.finished == (reading.get("finish", True))
+        assert (reply.error and reply.error.message) == reading.get("error")
+        check_usage(reply.usage, reading)
+        if reply.usage is None and reply.error is None:
+            assert list(reply.texts) == reading["texts"]
+        return
+    stream = (case / "upstream_reply.sse").read_bytes()
+    for chunks in cuts(stream):
+        check_stream(dialect, case, chunks, reading)
+    assert dialect.texts_of([stream]) == reading["texts"]
+
+
+def check_stream(dialect: Dialect, case: Path, chunks: list[bytes], reading: dict[str, Any]) -> None:
+    scanner = dialect.open_stream(Quirks(), hide_usage=reading.get("hide_usage", False), event_limit=LIMIT)
+    out = b"".join(scanner.feed(chunk) for chunk in chunks)
+    scanner.close()
+    given = case / "client_reply.sse"
+    assert (out + scanner.ending) == (given if given.exists() else case / "upstream_reply.sse").read_bytes()
+    assert scanner.finished == reading.get("finish", True)
+    assert (scanner.error and scanner.error.message) == reading.get("error")
+    assert scanner.clean == ("error" not in reading and reading.get("finish", True))
+    check_usage(scanner.usage, reading)
+
+
+def check_usage(usage: Usage | None, reading: dict[str, Any]) -> None:
+    assert (usage and dict(usage.counts)) == reading.get("usage")
+    assert (usage and usage.reasoning_tokens) == reading.get("reasoning_tokens")
+    assert (usage and usage.tier) == reading.get("tier")
+
+
+def cuts(stream: bytes) -> Iterator[list[bytes]]:
+    """Whole, byte by byte, and at random places (the same ones on every run)."""
+    yield [stream]
+    yield [stream[at : at + 1] for at in range(len(stream))]
+    dice = random.Random(len(stream))
+    for _ in range(20):
+        places = sorted(dice.randint(0, len(stream)) for _ in range(dice.randint(1, 12)))
+        yield [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
