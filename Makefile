@@ -10,7 +10,7 @@ PYTHON ?= $(shell for each in python3 python3.12 python3.13 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$each; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install format lint typecheck test house cov wire bench demo lock all clean
+.PHONY: help install format lint typecheck test house cov wire bench pyz demo docs lock all clean
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -57,11 +57,17 @@ cov: install ## the tests, and the lines that they did not reach
 wire: install ## replays recorded vendor traffic, where ../shared/wire stands beside the checkout
 	@$(PY) scripts/wire.py
 
-bench: install ## what a relayed event and a hold with its settlement cost
-	@$(PY) scripts/bench_relay.py
-	@$(PY) scripts/bench_ledger.py
+pyz: install ## dist/oneapi.pyz: the whole program in one file, for this Python and machine
+	@$(PY) scripts/build_pyz.py
 
-all: lint typecheck test wire ## what CI runs
+bench: install ## us beside a bare aiohttp proxy, under load, in under 4 minutes; BENCH=quick: under 1
+	@$(PY) -m scripts.bench $(BENCH)
+	@test "$(BENCH)" = quick || { $(PY) scripts/bench_relay.py; $(PY) scripts/bench_ledger.py; }
+
+docs: install ## writes the command reference: README's list and docs/commands.md
+	@$(PY) scripts/docs.py
+
+all: lint typecheck pyz test wire ## what CI runs
 
 lock: install ## asks the registry for the newest versions that fit and writes requirements.lock
 	@$(PY) -m pip --disable-pip-version-check install --quiet uv

@@ -68,8 +68,8 @@ def refusal():
         sys.version_info[0], sys.version_info[1], sys.platform, os.uname()[4] if hasattr(os, "uname") else "",
     )
     return (
-        "This oneapi.pyz holds compiled modules for {target}, and this is %s: start it as "
-        "`python{version[0]}.{version[1]} oneapi.pyz` there, or make one for here with `make pyz`." % here.strip()
+        "This oneapi.pyz holds compiled modules for {target}, and this is %s: start it with that one "
+        "(`python{version[0]}.{version[1]} oneapi.pyz`), or make one for here with `make pyz`." % here.strip()
     )
 
 
@@ -99,7 +99,7 @@ if place is None:
 
     bootstrap()
 else:
-    sys.path.insert(1, place)
+    sys.path[0] = place  # in place of the archive
     from {module} import {function}
 
     sys.exit({function}())
@@ -149,7 +149,7 @@ def _requires(name: str) -> list[str]:
 
 def locked(lock: str, names: Iterable[str]) -> str:
     """The entries of the lock, hashes and markers included, that are for these names. Raises BuildFailed for a gap."""
-    entries = {}
+    entries: dict[str, str] = {}
     for entry in re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE):
         if found := re.match(r"([A-Za-z0-9._-]+)==", entry):
             entries[canonicalize_name(found[1])] = entry
@@ -169,7 +169,7 @@ def sources() -> Iterator[Path]:
 
 def digest_of_sources() -> str:
     """SHA-256, hexadecimal, over names and contents of the sources and the Python that builds."""
-    sha = hashlib.sha256(f"{sys.version} {platform.platform()}".encode())
+    sha = hashlib.sha256(f"{sys.version} {sys.platform} {platform.machine()}".encode())
     for path in sources():
         data = path.read_bytes()
         sha.update(f"\n{path.relative_to(ROOT).as_posix()} {len(data)}\n".encode() + data)

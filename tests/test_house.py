@@ -589,6 +589,9 @@ class Quick:
     [
         Quick(("token", "list")),
         Quick(("token", "add", "phone", "--budget", "$5")),
+        Quick(("user", "list")),
+        Quick(("usage", "--plot")),
+        Quick(("logs",)),
         Quick(("ledger", "verify")),
         Quick(("cost", "0" * 32), code=1),
     ],

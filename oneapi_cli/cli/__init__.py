@@ -13,7 +13,23 @@ import typer
 
 from oneapi_cli import __version__
 
-from . import config, cost, init, ledger, serve, token
+from . import (
+    channel,
+    config,
+    consume,
+    cost,
+    env,
+    init,
+    ledger,
+    logs,
+    model,
+    price,
+    serve,
+    token,
+    usage,
+    user,
+    what_if,
+)
 from .mistakes import Commands
 
 __all__ = ["app", "main"]
@@ -41,12 +57,8 @@ def _oneapi(
         print(context.get_help())
 
 
-init.register(app)
-serve.register(app)
-token.register(app)
-cost.register(app)
-config.register(app)
-ledger.register(app)
+for noun in (init, serve, token, user, cost, usage, logs, consume, env, what_if, channel, model, price, config, ledger):
+    noun.register(app)
 
 
 def main() -> int:

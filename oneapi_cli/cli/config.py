@@ -21,6 +21,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The config.", no_args_is_help=True, rich_markup_mode=None)
     group.command("check", epilog=example("oneapi config check --config ./config.yaml"))(check)
     group.command("show", epilog=example("oneapi config show"))(show)
+    lines = ("oneapi config schema > config.schema.json",)
+    group.command("schema", epilog=example(*lines))(schema)
+    group.command("openapi", epilog=example("oneapi config openapi > openapi.json"))(openapi)
     app.add_typer(group, name="config")
 
 
@@ -56,6 +59,26 @@ def show(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
 
     text = yaml.safe_dump(seen, sort_keys=False, allow_unicode=True, width=1_000)
     say(*(clean(line) for line in text.splitlines()))
+
+
+def schema() -> None:
+    """The config's JSON Schema, for editors.
+
+    The first line of config.yaml says where it is: `# yaml-language-server: $schema=config.schema.json`.
+    """
+    from oneapi_cli.config.json_schema import config_schema
+    from oneapi_cli.providers.table import VENDORS
+
+    say_json(config_schema(VENDORS))
+
+
+def openapi(*, config: ConfigPath = None) -> None:
+    """OpenAPI 3.1 of what this gateway answers, at the address that the config names."""
+    from oneapi_cli.server.openapi import document
+
+    from .env import address_of
+
+    say_json(document(address_of(config)))
 
 
 def _load(config: Path | None) -> Loaded:

@@ -14,6 +14,7 @@ from .output import clean, moment, pairs, say, say_json, table, wrapped
 
 if TYPE_CHECKING:
     from oneapi_cli.ledger.receipts import Adjustment, Receipt
+    from oneapi_cli.ledger.store import Connection
     from oneapi_cli.values.holds import Attempt, BillLine
 
 _STATES = {
@@ -33,7 +34,9 @@ def register(app: typer.Typer) -> None:
 def cost(
     request_id: Annotated[
         str,
-        typer.Argument(metavar="REQUEST_ID", help="The answer's X-Oneapi-Request-Id.", show_default=False),
+        typer.Argument(
+            metavar="REQUEST_ID", help="The answer's X-Oneapi-Request-Id, or a number of `logs`.", show_default=False
+        ),
     ],
     *,
     as_json: AsJson = False,
@@ -43,13 +46,24 @@ def cost(
     from oneapi_cli.ledger.receipts import read_receipt, receipt_document
 
     with ledger_of(whereabouts(config)) as db:
-        receipt = read_receipt(db, request_id)
+        receipt = read_receipt(db, _whole_id(db, request_id))
     if receipt is None:
         raise Refused(f"There is no request {request_id}; its id is in the header X-Oneapi-Request-Id of the answer.")
     if as_json:
         say_json(receipt_document(receipt))
     else:
         say(*_bill(receipt))
+
+
+def _whole_id(db: Connection, stated: str) -> str:
+    """The id behind a number of `oneapi logs`; any other text as it is."""
+    number = stated.removeprefix("#")
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        return stated
+    from oneapi_cli.ledger.reports import LogFilter, logs
+
+    found = logs(db, LogFilter(ids=(int(number),), limit=1))
+    return found[0].request_id if found else stated
 
 
 def _bill(receipt: Receipt) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,10 @@ from oneapi_cli.values.money import format_usd
 
 from .mistakes import Refused
 from .options import AsJson, ConfigPath, example, ledger_of, now, whereabouts
-from .output import moment, remark, say, say_json, spent, wrapped
+from .output import clean, moment, remark, say, say_json, spent, wrapped
+from .progress import working
+from .token_flags import word
+from .usage import since_of
 
 if TYPE_CHECKING:
     from oneapi_cli.ledger.recovery import Orphan
@@ -31,6 +35,9 @@ def register(app: typer.Typer) -> None:
         "oneapi ledger orphans --settle 20261122161427000000000000000000 --input 1200 --output 350",
     )
     group.command("orphans", epilog=example(*lines))(orphans)
+    group.command("backup", epilog=example("oneapi ledger backup ~/backups/oneapi-2026-11-22.db"))(backup)
+    group.command("export", epilog=example("oneapi ledger export --csv requests.csv --since 2026-11-01"))(export)
+    group.command("prune", epilog=example("oneapi ledger prune --older-than 90d"))(prune)
     app.add_typer(group, name="ledger")
 
 
@@ -86,6 +93,64 @@ def orphans(
             _settle(db, place.path, request_id, (input_tokens or 0, output_tokens or 0), as_json)
         else:
             _list(db, as_json)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.", show_default=False)],
+    *,
+    as_json: AsJson = False,
+    config: ConfigPath = None,
+) -> None:
+    """Copy the ledger as it is at one moment to one file, while others write. Nothing is overwritten."""
+    from oneapi_cli.ledger.retention import backup as copy
+
+    place = whereabouts(config)
+    with working("copying the ledger"):
+        size = copy(place.ledger, file.expanduser())
+    if as_json:
+        say_json({"file": str(file.expanduser().absolute()), "bytes": size})
+    else:
+        say(clean(f"{file}: {size:,} bytes."))
+
+
+def export(
+    *,
+    csv: Annotated[Path, typer.Option("--csv", metavar="FILE", help="A new file; - is stdout.", show_default=False)],
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="7d, 2026-11-01 or all.")] = "all",
+    config: ConfigPath = None,
+) -> None:
+    """Every request as a line of CSV, safe to open in a spreadsheet. Nothing is overwritten."""
+    from oneapi_cli.ledger.export import export_csv
+
+    start = word("--since", lambda text: since_of(text, now()), since)
+    with ledger_of(whereabouts(config)) as db:
+        if str(csv) == "-":
+            export_csv(db, sys.stdout, start)
+            return
+        with working("writing the requests"):
+            count = export_csv(db, csv.expanduser(), start)
+    remark(f"{count} requests are in {csv}.")
+
+
+def prune(
+    *,
+    older_than: Annotated[str, typer.Option("--older-than", metavar="AGE", help="Such as 90d.", show_default=False)],
+    as_json: AsJson = False,
+    config: ConfigPath = None,
+) -> None:
+    """Fold what is older into one row per account: balances stay, bills and logs of that time go. Not to be undone."""
+    from oneapi_cli.config import words
+    from oneapi_cli.ledger.retention import prune as fold
+
+    moment_ = now()
+    seconds = word("--older-than", words.parse_duration, older_than)
+    with ledger_of(whereabouts(config)) as db, working("folding old rows"):
+        done = fold(db, moment_ - seconds, moment_)
+    if as_json:
+        say_json({"requests": done.requests, "grants": done.grants, "nanos": done.nanos})
+    else:
+        folded = f"{done.requests} requests of {spent(done.nanos)} and {done.grants} grants are folded"
+        say(f"{folded}; balances are as they were.")
 
 
 def _check_usage(

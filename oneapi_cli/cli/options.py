@@ -14,6 +14,10 @@ import typer
 from oneapi_cli.config.files import Whereabouts, find_config, locate
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from oneapi_cli.config.loaded import Loaded
+    from oneapi_cli.ledger.prices import Prices
     from oneapi_cli.ledger.store import Connection
 
 ConfigPath = Annotated[
@@ -36,6 +40,42 @@ def now() -> float:
 def whereabouts(config: Path | None) -> Whereabouts:
     """The ledger that the config names. Raises ConfigError."""
     return locate(find_config(config, os.environ), os.environ)
+
+
+def zone_at(place: Whereabouts) -> tzinfo:
+    """The zone in which budgets roll over. Raises LedgerError."""
+    from oneapi_cli.ledger.periods import zone_of
+
+    return zone_of(place.zone)
+
+
+@contextmanager
+def balances_of(place: Whereabouts) -> Iterator[Connection]:
+    """The same as `ledger_of`, with what time alone changes brought up to the present. Raises LedgerError."""
+    from oneapi_cli.ledger.upkeep import touch
+
+    with ledger_of(place) as db:
+        touch(db, zone_at(place), now())
+        yield db
+
+
+def loaded_config(config: Path | None, *, resolve: bool = False) -> Loaded:
+    """The whole config, checked; without `resolve` no environment is read, so no vendor key need be there. Raises
+    ConfigError."""
+    from oneapi_cli.config.load import load
+    from oneapi_cli.providers.table import VENDORS
+
+    return load(find_config(config, os.environ), VENDORS, resolve=resolve, environ=os.environ)
+
+
+def prices_of(loaded: Loaded, ledger: Path | None = None) -> Prices:
+    """The prices in force: the config's, an update beside the ledger, the catalogue."""
+    from oneapi_cli.ledger.price_updates import update_file
+    from oneapi_cli.ledger.prices import Prices
+    from oneapi_cli.providers.table import VENDORS
+
+    books = {name: row.prices for name, row in VENDORS.items()}
+    return Prices(loaded.config.prices, books=books, update=update_file(ledger or loaded.ledger))
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from pathlib import Path
 from oneapi_cli.config.load import load
 from oneapi_cli.ledger.accounts import get_user
 from oneapi_cli.ledger.cost import cost_of
-from oneapi_cli.ledger.prices import Prices
 from oneapi_cli.ledger.receipts import Receipt
 from oneapi_cli.providers.table import VENDORS
 from oneapi_cli.values.usage import Usage
@@ -25,12 +24,13 @@ from oneapi_cli.values.vendor import Channel
 
 from .demo import demo_channel
 from .mistakes import Refused
+from .options import prices_of
 
 
 def price(db: sqlite3.Connection, config: Path, receipt: Receipt, usage: Usage) -> tuple[int, str]:
     """(cost in nanos, where the price comes from). Raises Refused where nothing in the config prices the model."""
     loaded = load(config, VENDORS, resolve=False, environ=os.environ)
-    prices = Prices(loaded.config.prices, books={name: row.prices for name, row in VENDORS.items()})
+    prices = prices_of(loaded)
     multiplier = get_user(db, receipt.user_id).multiplier
     tier = receipt.usage.tier if receipt.usage else None
     for channel, sent in _servers(receipt, (*loaded.channels, demo_channel())):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import nullcontext
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +18,7 @@ from .output import remark
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from oneapi_cli.config.loaded import DeclaredToken, Loaded
-    from oneapi_cli.ledger import declared
+    from oneapi_cli.config.loaded import Loaded
 
 
 class LogFormat(StrEnum):
@@ -56,8 +55,11 @@ def serve(
     with _configured(config, demo) as (loaded, key):
         if key:
             remark(f"What a request cost: oneapi cost REQUEST_ID --config {loaded.path}")
+        # The demo alone has no file that anybody would edit.
+        again = None if key or loaded.path is None else partial(_load, loaded.path, demo)
+        start = partial(run, loaded, log_format=log_format.value, demo_key=key, load=again)
         try:
-            code = run(loaded, host=host, port=port, workers=workers, log_format=log_format.value, demo_key=key)
+            code = start(host=host, port=port, workers=workers)
         except OSError as error:
             address = f"{host or loaded.config.listen.host}:{loaded.config.listen.port if port is None else port}"
             why = (error.strerror or str(error)).lower()
@@ -69,58 +71,37 @@ def serve(
 def _configured(config: Path | None, demo: bool) -> AbstractContextManager[tuple[Loaded, str]]:
     """What to serve, and the demo's key where it has one of its own."""
     from oneapi_cli.config.files import ENVIRONMENT_VARIABLE, find_config
-    from oneapi_cli.config.load import load
-    from oneapi_cli.providers.table import VENDORS
 
-    from .demo import temporary_demo, with_demo
+    from .demo import temporary_demo
 
     if demo and config is None and not os.environ.get(ENVIRONMENT_VARIABLE):
         remark("A demo: its ledger is temporary, no config is read. Name one with --config to keep what happens.")
         return temporary_demo(now())
-    loaded = load(find_config(config, os.environ), VENDORS, resolve=True, environ=os.environ)
-    if demo:
-        loaded = with_demo(loaded)
+    loaded = _load(find_config(config, os.environ), demo)
     if not loaded.channels:
         remark("No channel is usable, so every request will be refused: `oneapi config check` says why.")
     mirror(loaded)
     return nullcontext((loaded, ""))
 
 
+def _load(path: Path, demo: bool) -> Loaded:
+    """The config as it now stands, for the start and for every reload. Raises ConfigError."""
+    from oneapi_cli.config.load import load
+    from oneapi_cli.providers.table import VENDORS
+
+    from .demo import with_demo
+
+    loaded = load(path, VENDORS, resolve=True, environ=os.environ)
+    return with_demo(loaded) if demo else loaded
+
+
 def mirror(loaded: Loaded) -> None:
     """Make the ledger if there is none, and bring the declared tokens' rows up to date. Raises LedgerError."""
-    from oneapi_cli.ledger.declared import mirror_declared
     from oneapi_cli.ledger.store import open_ledger
+    from oneapi_cli.server.declared import mirror as mirror_tokens
 
     db = open_ledger(loaded.ledger, create=True, sync=loaded.config.ledger_sync)
     try:
-        remark(*mirror_declared(db, _declared(loaded.tokens), now()))
+        remark(*mirror_tokens(db, loaded.tokens, now()))
     finally:
         db.close()
-
-
-def _declared(tokens: Sequence[DeclaredToken]) -> list[declared.DeclaredToken]:
-    """The config's words for a token → the ledger's."""
-    from oneapi_cli.ledger.declared import DeclaredToken as Mirrored
-
-    return [
-        Mirrored(
-            name=token.name,
-            key_sha256=token.digest,
-            hint=token.hint,
-            user=token.user,
-            where=f"{token.file}:{token.line}",
-            budget_nanos=token.budget.nanos if token.budget else None,
-            budget_period=(token.budget.period or None) if token.budget else None,
-            unlimited=token.budget is None,
-            expires=token.expires,
-            models=token.models,
-            subnets=token.subnets,
-            rpm=token.rpm,
-            tpm=token.tpm,
-            concurrent=token.concurrent,
-            clamp=token.clamp,
-            holds=token.holds,
-            passthrough=token.passthrough,
-        )
-        for token in tokens
-    ]

@@ -4,13 +4,14 @@ server."""
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .account_rows import balance_pairs, document, limit_pairs, recurring, remaining, resets
 from .mistakes import Refused
-from .options import AsJson, ConfigPath, example, ledger_of, now, whereabouts
-from .output import day, left, moment, pairs, remark, say, say_json, say_secret, spent, table
+from .options import AsJson, ConfigPath, balances_of, example, ledger_of, now, whereabouts, zone_at
+from .output import day, moment, pairs, remark, say, say_json, say_secret, spent, table
 from .token_flags import (
     BudgetOption,
     ClampOption,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from oneapi_cli.ledger.accounts import TokenRow
     from oneapi_cli.ledger.store import Connection
 
-Name = Annotated[str, typer.Argument(show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 SHORTEST_SAFE_KEY = 16
 DECLARED = "declared"
 
@@ -99,8 +100,7 @@ def add(
     fields |= {"user": user, "unlimited": unlimited, "key_sha256": digest_of(text), "hint": hint_of(text)}
     new = NewToken(name=name, **{field: value for field, value in fields.items() if value is not None})
     with ledger_of(place) as db:
-        made = add_token(db, new, now=now())
-    _tell_recurring(fields)
+        made = add_token(db, new, now=now(), zone=zone_at(place))
     if as_json:
         say_json({**document(made), "key": text})
     else:
@@ -151,8 +151,7 @@ def edit(
     place = whereabouts(config)
     with ledger_of(place) as db:
         _must_exist(db, place, who)
-        edited = edit_token(db, who, TokenEdit(**fields), now=now())
-    _tell_recurring(fields)
+        edited = edit_token(db, who, TokenEdit(**fields), now=now(), zone=zone_at(place))
     if as_json:
         say_json(document(edited))
     else:
@@ -163,7 +162,7 @@ def list_(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
     """Every key: what is left, used and held."""
     from oneapi_cli.ledger.accounts import list_tokens
 
-    with ledger_of(whereabouts(config)) as db:
+    with balances_of(whereabouts(config)) as db:
         rows = list_tokens(db)
     if as_json:
         say_json([document(row) for row in rows])
@@ -171,16 +170,18 @@ def list_(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
     if not rows:
         remark("There is no token yet; `oneapi token add phone --budget '$5'` makes one.")
         return
-    header = ("ID", "NAME", "KEY", "STATUS", "REMAIN", "USED", "HELD", "EXPIRES")
+    recurs = recurring(rows)
+    header = ("ID", "NAME", "KEY", "STATUS", "REMAIN", "USED", "HELD", *recurs, "EXPIRES")
     lines = [
         (
             str(row.id),
             row.name,
             f"…{row.hint}" if row.hint else "",
             row.status_text(now()),
-            _remain(row),
+            remaining(row),
             spent(row.used),
             spent(row.held),
+            *(resets(row) for _ in recurs),
             day(row.expires),
         )
         for row in rows
@@ -193,7 +194,7 @@ def show(who: Who, *, as_json: AsJson = False, config: ConfigPath = None) -> Non
     from oneapi_cli.ledger.accounts import get_token
 
     place = whereabouts(config)
-    with ledger_of(place) as db:
+    with balances_of(place) as db:
         _must_exist(db, place, who)
         row = get_token(db, who)
     if as_json:
@@ -232,16 +233,6 @@ def remove(who: Who, *, as_json: AsJson = False, config: ConfigPath = None) -> N
         remark(f"Token {row.name} is removed; it had used {spent(row.used)}.")
 
 
-def document(row: TokenRow) -> dict[str, Any]:
-    """A token as JSON: money in nano-dollars, times in unix seconds, never a key."""
-    import msgspec
-
-    fields = msgspec.structs.asdict(row)
-    money = {f"{name}_nanos": fields.pop(name) for name in ("granted", "used", "held", "budget")}
-    fields |= {**money, "remain_nanos": row.remain, "free_nanos": row.free, "status_text": row.status_text(now())}
-    return dict(sorted(fields.items(), key=lambda pair: (pair[0] not in ("id", "name"), pair[0])))
-
-
 def _own_key(stated: str) -> str:
     """The key that somebody brings along. Raises Refused for one that no client could send or anybody could guess."""
     from oneapi_cli.config import words
@@ -270,42 +261,16 @@ def _must_exist(db: Connection, place: Whereabouts, who: str) -> None:
         raise Refused(f"Token {who} is declared in {where} and not in the ledger yet; `oneapi serve` takes it there.")
 
 
-def _tell_recurring(fields: dict[str, Any]) -> None:
-    if fields.get("budget_period"):
-        remark("This budget is granted once for now; renewing it every period comes with the next release.")
-
-
-def _remain(row: TokenRow) -> str:
-    return "unlimited" if row.unlimited else left(row.remain)
-
-
 def _say_row(row: TokenRow) -> None:
     """A token for people."""
-    limits = [f"{value} {unit}" for value, unit in _limits(row) if value is not None]
-    period = f"/{row.budget_period}" if row.budget_period else ""
-    budget = "-" if row.budget is None else left(row.budget) + period
-    clamp = {None: "ordinary models", True: "all models", False: "never"}[row.clamp]
     rows = [
         ("token", f"{row.name} (#{row.id})"),
         ("status", row.status_text(now())),
-        ("key", f"sk-…{row.hint}"),
+        ("key", f"sk-…{row.hint}" if row.hint else "sk-…"),
         ("owner", row.user),
-        ("budget", "unlimited" if row.unlimited else budget),
-        ("remain", _remain(row)),
-        ("used", spent(row.used)),
-        ("held", f"{spent(row.held)} by {row.open_holds} open requests" if row.open_holds else spent(row.held)),
-        ("expires", moment(row.expires)),
-        ("models", ", ".join(row.models) or "all"),
-        ("subnets", ", ".join(row.subnets) or "any"),
-        ("limits", ", ".join(limits) or "none"),
-        ("clamp", f"output limits may be lowered: {clamp}"),
-        ("holds", row.holds),
-        ("passthrough", "yes" if row.passthrough else "no"),
+        *balance_pairs(row),
+        *limit_pairs(row),
         ("source", f"declared in {row.declared_at}" if row.source == DECLARED else "made by command"),
         ("created", moment(row.created)),
     ]
     say(*pairs(rows))
-
-
-def _limits(row: TokenRow) -> tuple[tuple[int | None, str], ...]:
-    return ((row.rpm, "requests/min"), (row.tpm, "tokens/min"), (row.concurrent, "at once"))

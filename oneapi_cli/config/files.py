@@ -26,12 +26,13 @@ _PRIVATE = 0o600
 
 
 class Whereabouts(Struct, frozen=True, kw_only=True):
-    """The little that a command on the ledger needs of a config. sync: full or normal. declared: token name → its
-    line."""
+    """The little that a command on the ledger needs of a config. sync: full or normal. zone: in which budgets roll
+    over. declared: token name → its line."""
 
     path: Path
     ledger: Path
     sync: str = "full"
+    zone: str = "UTC"
     declared: Mapping[str, int] = {}
 
 
@@ -76,8 +77,33 @@ def locate(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Whereabo
         raise ConfigError(faults)
     sync = _text(root, "ledger_sync", "full")
     return Whereabouts(
-        path=file, ledger=ledger, sync="normal" if sync == "normal" else "full", declared=_declared_lines(root)
+        path=file,
+        ledger=ledger,
+        sync="normal" if sync == "normal" else "full",
+        zone=_zone(file, root, environ),
+        declared=_declared_lines(root),
     )
+
+
+def plain_values(path: str | os.PathLike[str], environ: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Top-level values by name, `${}` expanded, each with the default that `names` gives it; nothing else is looked at.
+
+    A mapping under such a key counts as "…": that it is there. Raises ConfigError.
+    """
+    file = Path(path).absolute()
+    text, _ = read_config(file)
+    root, _ = read_tree(text, file, [])
+    found: dict[str, str] = {}
+    for name, default in names.items():
+        node = root.members.get(name, (0, None))[1]
+        stated = _text(root, name, default) if node is None or isinstance(node, Scalar) else "…"
+        if mentions(stated):
+            variables, problems, _ = read_variables(file, environ)
+            if problems:
+                raise ConfigError(problems)
+            stated = _expanded(file, root, stated, variables, name).strip() or default
+        found[name] = stated
+    return found
 
 
 def create_private(path: Path, text: str) -> None:
@@ -139,7 +165,7 @@ def ledger_path(stated: str, root: Members, file: Path) -> tuple[Path, list[Prob
     problems: list[Problem] = []
     if "://" in stated or not stated.strip():
         message = "the ledger is a SQLite file for now" if stated.strip() else "the ledger has no name"
-        problems.append(_at_ledger(file, root, message, "write a file name, such as oneapi.db"))
+        problems.append(_at(file, root, "ledger", message, "write a file name, such as oneapi.db"))
     return file.parent / Path(stated).expanduser(), problems
 
 
@@ -148,19 +174,37 @@ def _text(root: Members, key: str, default: str) -> str:
     return node.text if isinstance(node, Scalar) and not node.null else default
 
 
-def _expanded(file: Path, root: Members, text: str, variables: Mapping[str, str]) -> str:
+def _expanded(file: Path, root: Members, text: str, variables: Mapping[str, str], key: str = "ledger") -> str:
     try:
         return expand(text, variables).text
     except Unset as error:
         remedy = f"set it in the environment or in .env, or write ${{{error.name}:-default}}"
-        raise ConfigError([_at_ledger(file, root, f"${{{error.name}}} is not set", remedy)]) from None
+        raise ConfigError([_at(file, root, key, f"${{{error.name}}} is not set", remedy)]) from None
     except WordError as error:
-        raise ConfigError([_at_ledger(file, root, error.message, error.remedy)]) from None
+        raise ConfigError([_at(file, root, key, error.message, error.remedy)]) from None
 
 
-def _at_ledger(file: Path, root: Members, message: str, remedy: str) -> Problem:
-    line = root.members["ledger"][0] if "ledger" in root.members else 0
-    return Problem(file=str(file), line=line, key="ledger", message=message, remedy=remedy)
+def _at(file: Path, root: Members, key: str, message: str, remedy: str) -> Problem:
+    line = root.members[key][0] if key in root.members else 0
+    return Problem(file=str(file), line=line, key=key, message=message, remedy=remedy)
+
+
+def _zone(file: Path, root: Members, environ: Mapping[str, str]) -> str:
+    """`budget_zone`. One that the machine does not know would let budgets roll over at another hour: it is refused."""
+    stated = _text(root, "budget_zone", "UTC")
+    if mentions(stated):
+        variables, problems, _ = read_variables(file, environ)
+        if problems:
+            raise ConfigError(problems)
+        stated = _expanded(file, root, stated, variables, "budget_zone") or "UTC"
+    if stated == "UTC":
+        return stated
+    from .words import parse_zone
+
+    try:
+        return parse_zone(stated)
+    except WordError as error:
+        raise ConfigError([_at(file, root, "budget_zone", "this is not a time zone", error.remedy)]) from None
 
 
 def _declared_lines(root: Members) -> dict[str, int]:

@@ -47,7 +47,7 @@ def load(
     reader.problems += faults
     notices = _across(reader, config, file) + channels.notices + tokens.notices
     if wrong := reader.problems + reader.unset:
-        raise ConfigError(wrong)
+        raise ConfigError(wrong, notices)
     return Loaded(
         path=file,
         ledger=ledger,

@@ -25,9 +25,11 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class ConfigError(Exception):
-    """A config that cannot be used, with everything that is wrong with it, in the file's order; never empty."""
+    """A config that cannot be used, with everything that is wrong with it, in the file's order; never empty. notices:
+    what else is worth knowing."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], notices: Iterable[Problem] = ()) -> None:
+        self.notices = tuple(notices)
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 

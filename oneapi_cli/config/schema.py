@@ -236,7 +236,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Streams may finish for this long after SIGTERM."""
     tls: TlsConfig | None = None
     """Serve HTTPS."""
-    cors: tuple[str, ...] = ()
+    cors: Annotated[tuple[str, ...], Word(words.parse_origin)] = ()
     """Origins of browsers that may call the doors."""
     trusted_proxies: Annotated[tuple[str, ...], Word(words.parse_subnet)] = ()
     """Proxies whose `X-Forwarded-For` is believed."""

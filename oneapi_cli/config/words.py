@@ -6,7 +6,6 @@ Every reader takes text and raises `WordError` with what is wrong and what to wr
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlsplit
@@ -139,6 +138,20 @@ def parse_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def parse_origin(text: str) -> str:
+    """`https://chat.example`, `http://localhost:5173`, `*` → an origin as browsers send it: no path, no usual port."""
+    origin = text.strip().lower().removesuffix("/")
+    found = re.fullmatch(r"([a-z][a-z0-9+.-]*)://([^\s/?#@,\x00-\x1f]+)", origin)
+    if origin != "*" and not found:
+        raise WordError(
+            f"{show(text)} is not an origin", "write scheme and host without a path, such as https://chat.example, or *"
+        )
+    for scheme, port in (("http", ":80"), ("https", ":443")):
+        if origin.startswith(f"{scheme}://"):
+            origin = origin.removesuffix(port)
+    return origin
+
+
 def parse_subnet(text: str) -> str:
     """`10.0.0.0/8`, `192.168.1.7`, `fd00::/8` → the network in its usual spelling. Host bits are masked, as routers
     do."""
@@ -184,16 +197,24 @@ def parse_flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
+class Whole(Struct, frozen=True):
     """A reader of whole numbers within both bounds."""
 
-    def parse_whole(text: str) -> int:
+    least: int
+    most: int
+
+    def __call__(self, text: str) -> int:
         number = int(text) if _WHOLE.match(text.strip()) else None
-        if number is None or not least <= number <= most:
-            raise WordError(f"{show(text)} is not a whole number from {least} to {most}", "write it without a unit")
+        if number is None or not self.least <= number <= self.most:
+            raise WordError(
+                f"{show(text)} is not a whole number from {self.least} to {self.most}", "write it without a unit"
+            )
         return number
 
-    return parse_whole
+
+def whole(least: int, most: int) -> Whole:
+    """A reader of whole numbers within both bounds."""
+    return Whole(least, most)
 
 
 def parse_title(text: str) -> str:

@@ -72,6 +72,12 @@ class StreamScanner(Protocol):
         ...
 
     @property
+    def unreported(self) -> list[bytes]:
+        """Raw events that came after the last usage object, the latest of them if they are many: what a stream that
+        broke off has produced beside what its vendor reported."""
+        ...
+
+    @property
     def seen_bytes(self) -> int:
         """How much lies ready for `take_seen`; 0 for good once the vendor has reported usage."""
         ...

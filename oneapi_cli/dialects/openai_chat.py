@@ -2,8 +2,9 @@
 
 Price-bearing members: `n` (outputs), `max_tokens` and `max_completion_tokens` (both bind: the smaller one),
 `service_tier`, `prediction` (rejected tokens are billed as output; its text bounds them: `fees`), tools that the
-vendor runs and `web_search_options` (no bound: refused for limited budgets), images, sounds and files in messages.
-Audio output (`modalities`, `audio`) counts against the output limit and is held at the dearest output rate.
+vendor runs and `web_search_options` (no bound: refused for limited budgets, as is what `PAID_EXTRAS` lists), images,
+sounds and files in messages. Audio output (`modalities`, `audio`) counts against the output limit and is held at the
+dearest output rate.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026-11)
 """
@@ -15,7 +16,18 @@ from .openai_chunks import open_stream, read_reply, texts_of
 from .openai_errors import decode_error, encode_error, encode_error_event
 from .openai_family import measure as _measure
 from .openai_family import media_members
-from .openai_fields import MOST_OUTPUTS, Fields, hosted_tools, limit_of, model_of, required, usage_asked, wrong
+from .openai_fields import (
+    MOST_OUTPUTS,
+    PAID_EXTRAS,
+    Fields,
+    hosted_tools,
+    limit_of,
+    model_of,
+    paid_extras,
+    required,
+    usage_asked,
+    wrong,
+)
 from .openai_rewriting import Rewriting
 from .openai_usage import read_usage
 
@@ -36,19 +48,21 @@ _READ = frozenset(
         "functions",
         "prediction",
         "web_search_options",
+        "modalities",
+        "audio",
     }
 )
+
+_CHECKED = _READ | PAID_EXTRAS.keys()
 
 # Members that are known to add nothing to a bill beyond their own text; `moderation` runs a free model.
 KNOWN = _READ | frozenset(
     {
-        "audio",
         "frequency_penalty",
         "function_call",
         "logit_bias",
         "logprobs",
         "metadata",
-        "modalities",
         "moderation",
         "parallel_tool_calls",
         "presence_penalty",
@@ -73,7 +87,7 @@ KNOWN = _READ | frozenset(
 
 def peek(body: bytes) -> Wanted:
     """The members that we read. Raises BadRequest."""
-    fields = Fields(body, _READ)
+    fields = Fields(body, _CHECKED)
     model = model_of(fields)
     messages = fields.raw("messages")
     if messages is None:
@@ -98,9 +112,19 @@ def peek(body: bytes) -> Wanted:
         tier=fields.text("service_tier"),
         usage_asked=usage_asked(fields),
         unknown=fields.unknown(KNOWN) + unknown,
-        unpriceable=unpriceable + hosted_tools(fields),
+        unpriceable=unpriceable + paid_extras(fields) + hosted_tools(fields),
+        modalities=_modalities(fields),
         fees={} if prediction is None else {"output_tokens": len(prediction)},
     )
+
+
+def _modalities(fields: Fields) -> tuple[str, ...]:
+    """What the reply may consist of beside text; `audio` alone asks for sound as well."""
+    value = fields.value("modalities")
+    if value is not None and not isinstance(value, list):
+        raise wrong("modalities", "must be an array")
+    asked = [text.lower() for text in value or () if isinstance(text, str)]
+    return tuple(dict.fromkeys((*asked, "audio") if fields.has("audio") else asked))
 
 
 def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:

@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat-streaming (2026-11)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from .openai_stream import Grammar, Scanner, Sight, data_lines
 from .openai_usage import block_at, tier_of, usage_of
 
 _members = msgspec.json.Decoder(dict[str, Raw])
-_anything = msgspec.json.Decoder()
+_anything = msgspec.json.Decoder(float_hook=str)  # no float is read here, and a log probability may be beyond Python's
 _finish = re.compile(rb'"finish_reason"\s*:\s*"')
 
 
@@ -141,7 +141,7 @@ def _pieces(payload: dict[str, Any]) -> Iterator[tuple[tuple[object, ...], str]]
     for place, choice in enumerate(choices if isinstance(choices, list) else []):
         if not isinstance(choice, dict):
             continue
-        index = choice.get("index", place)
+        index = _place_of(choice, place)
         if isinstance(text := choice.get("text"), str):
             yield (index, "text"), text
         for holder in (choice.get("delta"), choice.get("message")):
@@ -150,17 +150,28 @@ def _pieces(payload: dict[str, Any]) -> Iterator[tuple[tuple[object, ...], str]]
                     yield (index, kind), text
 
 
+def _place_of(thing: Mapping[str, Any], place: int) -> int:
+    index = thing.get("index")
+    return index if isinstance(index, int) else place
+
+
 def _message_pieces(message: dict[str, Any]) -> Iterator[tuple[object, str]]:
     content = message.get("content")
     for part in content if isinstance(content, list) else [{"text": content}]:  # Mistral answers in parts
         if isinstance(part, dict) and isinstance(text := part.get("text"), str):
             yield "content", text
+        thinking = part.get("thinking") if isinstance(part, dict) else None
+        for thought in thinking if isinstance(thinking, list) else ():
+            if isinstance(thought, dict) and isinstance(text := thought.get("text"), str):
+                yield "thinking", text
     # Vendors name reasoning one way or the other; those that send both send the same twice.
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(reasoning, str):
         yield "reasoning", reasoning
     if isinstance(refusal := message.get("refusal"), str):
         yield "refusal", refusal
+    if isinstance(sound := message.get("audio"), dict) and isinstance(text := sound.get("transcript"), str):
+        yield "transcript", text
     if isinstance(call := message.get("function_call"), dict):
         yield from _call_pieces("function_call", call)
     calls = message.get("tool_calls")
@@ -168,7 +179,7 @@ def _message_pieces(message: dict[str, Any]) -> Iterator[tuple[object, str]]:
         if isinstance(call, dict):
             body = call.get("function") or call.get("custom")
             if isinstance(body, dict):
-                yield from _call_pieces(call.get("index", place), cast("dict[str, Any]", body))
+                yield from _call_pieces(_place_of(call, place), cast("dict[str, Any]", body))
 
 
 def _call_pieces(place: object, call: dict[str, Any]) -> Iterator[tuple[object, str]]:

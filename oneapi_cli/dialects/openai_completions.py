@@ -1,7 +1,8 @@
 """OpenAI's legacy completions: a prompt, or several at once, continued.
 
 Price-bearing members: every prompt is answered `n` times, and `best_of` candidates are made (and billed) where it is
-given, so outputs = prompts × n × best_of at most; `max_tokens` limits each of them. A prompt given as token numbers
+given, so outputs = prompts × n × best_of at most; `max_tokens` limits each of them, and 0 none at some vendors: it
+needs `echo`, with which it scores the prompt, and leaves the bill `bounded: false`. A prompt given as token numbers
 has one token per number, which its digits and comma outweigh in bytes.
 
 Source: https://platform.openai.com/docs/api-reference/completions/create (2026-11)
@@ -21,11 +22,10 @@ NAME: str = "openai_completions"
 
 LIMITS = ("max_tokens",)
 
-_READ = frozenset({*LIMITS, "model", "prompt", "stream", "stream_options", "n", "best_of"})
+_READ = frozenset({*LIMITS, "model", "prompt", "stream", "stream_options", "n", "best_of", "echo"})
 
 KNOWN = _READ | frozenset(
     {
-        "echo",
         "frequency_penalty",
         "logit_bias",
         "logprobs",
@@ -46,8 +46,7 @@ def peek(body: bytes) -> Wanted:
     model = model_of(fields)
     prompts = _prompts(fields)
     stream = fields.flag("stream")
-    # 0 is of use here: with `echo` and `logprobs` it scores the prompt.
-    limit, limit_members = limit_of(fields, LIMITS, least=0)
+    limit, limit_members = limit_of(fields, LIMITS, least=0 if fields.flag("echo") else 1)
     outputs = (fields.count("n", 1, MOST_OUTPUTS) or 1) * (fields.count("best_of", 1, MOST_OUTPUTS) or 1)
     return Wanted(
         dialect=NAME,
@@ -57,7 +56,7 @@ def peek(body: bytes) -> Wanted:
         limit_members=limit_members,
         outputs=prompts * outputs,
         usage_asked=usage_asked(fields),
-        unknown=fields.unknown(KNOWN),
+        unknown=fields.unknown(KNOWN) + (limit_members if limit == 0 else ()),
     )
 
 

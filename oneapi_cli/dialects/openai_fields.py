@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from ..framing.members import Member, check_members, members, too_deep
 from ..values.errors import BadRequest
@@ -51,6 +51,8 @@ class Fields:
             return None if raw is None else _anything.decode(raw)
         except RecursionError:
             raise too_deep() from None
+        except msgspec.ValidationError:
+            raise wrong(self._path + name, "holds a number out of range") from None
 
     def text(self, name: str) -> str | None:
         value = self.value(name)
@@ -134,39 +136,59 @@ def usage_asked(fields: Fields) -> bool:
     return options is not None and options.flag("include_usage")
 
 
-class _Tool(Struct, gc=False):
-    type: Any = None
-    environment: Any = None
-    execution: Any = None
+# Members by which some vendors sell more than the model named, or hand the request to another model: neither is in the
+# price of the name that was asked for. OpenRouter: `models` and `route` (fallbacks), `plugins` (searches, paid
+# parsers); xAI: `search_parameters`; Alibaba: `enable_search`; Groq: `search_settings`, `compound_custom`;
+# LiteLLM: `fallbacks`; Anthropic behind OpenRouter: `speed`.
+# Sources: https://openrouter.ai/docs/guides/routing/model-fallbacks · https://openrouter.ai/docs/features/web-search ·
+# https://docs.x.ai/docs/guides/live-search · https://help.aliyun.com/zh/model-studio/web-search (2026-11)
+PAID_EXTRAS = {
+    "models": "another model than the one named may answer",
+    "fallbacks": "another model than the one named may answer",
+    "route": "another model than the one named may answer",
+    "plugins": "the vendor charges for what they do",
+    "search_parameters": "the vendor charges for each source that it reads",
+    "enable_search": "the vendor charges for each search",
+    "search_settings": "the vendor charges for each search",
+    "compound_custom": "the vendor may ask other models and run tools",
+    "speed": "faster service has a price of its own",
+}
 
 
-_tool = msgspec.json.Decoder(_Tool)
+def paid_extras(fields: Fields) -> tuple[tuple[str, str], ...]:
+    """(member, why) for what a vendor would sell beside the model. `false` and null buy nothing."""
+    return tuple((name, why) for name, why in PAID_EXTRAS.items() if fields.raw(name) not in (None, b"false"))
+
 
 # Tools that the client runs itself: they cost what their text costs. All others are run by the vendor, which calls the
 # model again with what they returned: neither fee nor input has a bound that we know.
 CLIENT_TOOLS = frozenset(
     {"function", "custom", "local_shell", "apply_patch", "computer", "computer_use_preview", "namespace"}
 )
+_TOOL_READ = frozenset({"type", "environment", "execution", "tools"})
+MOST_NAMED = 4
 
 
-def hosted_tools(fields: Fields, most_named: int = 4) -> tuple[tuple[str, str], ...]:
-    """(`tools[i]`, why) for the first few tools that the vendor would run."""
+def hosted_tools(fields: Fields, inside: str = "") -> tuple[tuple[str, str], ...]:
+    """(`tools[i]`, why) for the first few tools that the vendor would run, those in a namespace included."""
     found: list[tuple[str, str]] = []
     for place, raw in enumerate(fields.array("tools") or ()):
-        try:
-            tool = _tool.decode(raw)
-        except msgspec.ValidationError:
-            raise wrong(f"tools[{place}]", "must be an object") from None
-        kind = tool.type if isinstance(tool.type, str) else "function"
-        if kind in CLIENT_TOOLS or _runs_locally(kind, tool):
-            continue
-        found.append((f"tools[{place}]", f"the vendor runs `{kind[:64]}` itself, as often as it likes"))
-        if len(found) == most_named:
+        path = f"{inside}tools[{place}]"
+        if not raw.startswith(b"{"):
+            raise wrong(path, "must be an object")
+        tool = Fields(raw, _TOOL_READ, path)
+        kind = tool.value("type")
+        if kind == "namespace" and not inside:
+            found += hosted_tools(tool, f"{path}.")
+        elif isinstance(kind, str) and (inside or kind not in CLIENT_TOOLS) and not _runs_locally(kind, tool):
+            found.append((path, f"the vendor runs `{kind[:64]}` itself, as often as it likes"))
+        if len(found) >= MOST_NAMED:
             break
-    return tuple(found)
+    return tuple(found[:MOST_NAMED])
 
 
-def _runs_locally(kind: str, tool: _Tool) -> bool:
+def _runs_locally(kind: str, tool: Fields) -> bool:
     if kind == "shell":
-        return isinstance(tool.environment, dict) and tool.environment.get("type") == "local"
-    return kind == "tool_search" and tool.execution == "client"
+        environment = tool.object("environment", frozenset({"type"}))
+        return environment is not None and environment.value("type") == "local"
+    return kind in ("function", "custom") or (kind == "tool_search" and tool.value("execution") == "client")

@@ -17,7 +17,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,23 +32,24 @@ TOOLS_TOKENS = 256
 # JSON strings that begin a part with media, in every vendor's spelling that we know of, or any ASCII letter spelt as an
 # escape, which could hide one. A false alarm costs a parse. (One leading literal each: such patterns run five times
 # faster.)
-_MEDIA = re.compile(
-    rb'"(?=[iafv])(?:image(?:_url)?|input_(?:image|audio|video|file)|(?:audio|video)(?:_url)?|file(?:_data|_id|_url)?)"'
-)
-_LOOSE = re.compile(rb'"(?=[iafv])(?:input_(?:audio|video|file)|(?:audio|video)(?:_url)?|file(?:_data|_id|_url)?)"')
+_LOOSE_NAMES = rb"input_(?:audio|video|file)|(?:audio|video)(?:_url)?|file(?:_data|_id|_url)?|document(?:_url)?"
+_MEDIA = re.compile(rb'"(?=[iafvd])(?:image(?:_url)?|input_image|' + _LOOSE_NAMES + rb')"')
+_LOOSE = re.compile(rb'"(?:(?=[iafvd])(?:' + _LOOSE_NAMES + rb')"| *[dD][aA][tT][aA](?!:image/|"))')
 _ESCAPED_LETTER = re.compile(rb"\\u00(?:[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 _PDF_PAGE = re.compile(rb"/Type\s*/Page\b(?!s)")
 _HEADER_CHARS = 8192
 _NO_TEXT = ("image_url", "input_audio", "file_data")
-_PCM = (1, 3, 0xFFFE)
+_ARGUMENTS = "arguments"
+_PCM = (1, 3)
+_EXTENSIBLE = 0xFFFE  # the real kind stands in the extension; compressed sound would look short
 
-_anything = msgspec.json.Decoder()
+_anything = msgspec.json.Decoder(float_hook=str)  # a number is never read here, and 1e999 is none to Python
 
 
 class Media(Struct):
     """What was found. payload: bytes of base64 that are measured otherwise and so are no text; unmeasured: bytes of
-    those that are not; stored: media kept at the vendor, whose size nothing here tells; loose: media whose price no
-    count of ours bounds."""
+    those that are not; stored: media kept elsewhere (at the vendor, behind a link), whose size nothing here tells;
+    loose: media whose price no count of ours bounds."""
 
     images: int = 0
     pages: int = 0
@@ -73,18 +74,24 @@ def media_in(raw: bytes) -> Media:
     media = Media()
     if not may_hold_media(raw):
         return media
-    try:
-        tree = json.loads(raw, object_pairs_hook=_once)
-    except RecursionError:
-        raise too_deep() from None
+    tree = _decoded(raw, lambda text: json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str))
     for part in _objects(tree):
         _count_image(part, media)
         _count_audio(part, media)
         _count_file(part, media)
-        if part.get("video_url") is not None or part.get("type") in ("video", "input_video"):
-            media.seconds = None
-            media.loose = True
+        _count_video(part, media)
     return media
+
+
+def _decoded(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+    """Valid JSON as Python's values. Raises BadRequest for what is beyond them: nesting, an integer of thousands of
+    digits."""
+    try:
+        return decode(raw)
+    except RecursionError:
+        raise too_deep() from None
+    except msgspec.ValidationError:
+        raise BadRequest("The request body has a number out of range", code="invalid_json") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -99,13 +106,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _objects(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every object, without recursion."""
+    """Every object but those in a call's arguments, which are text to the model whatever they look like."""
     heap = [tree]
     while heap:
         node = heap.pop()
         if isinstance(node, dict):
             yield node
-            heap.extend(value for value in node.values() if isinstance(value, dict | list))
+            heap.extend(v for name, v in node.items() if isinstance(v, dict | list) and name != _ARGUMENTS)
         elif isinstance(node, list):
             heap.extend(value for value in node if isinstance(value, dict | list))
 
@@ -116,31 +123,70 @@ def _count_image(part: dict[str, Any], media: Media) -> None:
         return
     media.images += 1
     url = source.get("url") if isinstance(source, dict) else source
-    if isinstance(url, str) and url.startswith("data:"):
+    if not isinstance(url, str):
+        return
+    if url.startswith("data:image/"):
         media.payload += len(url)
+    elif not _is_link(url):
+        # Gemini takes any kind of file here: what does not say that it is an image is bounded as a file is, by its
+        # bytes.
+        media.loose = True
+        media.pages += _pages(url.strip())
+        media.unmeasured += len(url)
 
 
 def _count_audio(part: dict[str, Any], media: Media) -> None:
     if isinstance(earlier := part.get("audio"), dict) and "id" in earlier:
         media.stored = True
-    if part.get("audio_url") is not None:
-        media.seconds, media.loose = None, True
+    if (link := part.get("audio_url")) is not None:
+        _count_linked(link, media)
     sound = part.get("input_audio")
     if sound is None:
         return
     data = sound.get("data") if isinstance(sound, dict) else sound
-    seconds = wav_seconds(data) if isinstance(data, str) else None
+    if not isinstance(data, str) or _is_link(data):
+        _count_linked(data, media)
+        return
+    # Sound that is said to be something else is decoded as that: a header before it would make it look short.
+    kind = sound.get("format") if isinstance(sound, dict) else None
+    seconds = wav_seconds(data) if kind in (None, "wav") else None
     if seconds is None:
         media.seconds, media.loose = None, True
-        media.unmeasured += len(data) if isinstance(data, str) else 0
-    elif isinstance(data, str):
+        media.unmeasured += len(data)
+    else:
         media.payload += len(data)
         media.seconds = None if media.seconds is None else media.seconds + seconds
+
+
+def _count_video(part: dict[str, Any], media: Media) -> None:
+    for name in ("video_url", "input_video", "video"):
+        if (video := part.get(name)) is not None:
+            _count_linked(video, media)
+    if part.get("type") in ("video", "input_video", "video_url"):
+        media.seconds, media.loose = None, True
+
+
+def _count_linked(value: Any, media: Media) -> None:
+    """Sound or film that nothing measures: its own bytes, which stay in the text, bound it loosely, a link not at
+    all. value: the link or data, an object with one, or a list of frames."""
+    media.seconds, media.loose = None, True
+    if isinstance(value, dict):
+        value = value.get("url") or value.get("data")
+    each = value if isinstance(value, list) else [value]
+    media.stored = media.stored or any(not isinstance(text, str) or _is_link(text) for text in each)
+
+
+def _is_link(text: str) -> bool:
+    """Whether a string refers to media (`https://…`, `gs://…`) instead of being it: base64 has no colon."""
+    head = text.lstrip()[:_HEADER_CHARS].lower()
+    return ":" in head and not head.startswith("data:")
 
 
 def _count_file(part: dict[str, Any], media: Media) -> None:
     """Files stay in the text with all their base64, and a PDF's pages are images besides. Compressed text can be
     longer than its file, so the bill is not bounded."""
+    if part.get("document_url") is not None or part.get("type") in ("document_url", "document"):
+        media.loose = media.stored = True  # Mistral reads the document behind the link, however long
     nested = part.get("file")
     holder = nested if isinstance(nested, dict) else part
     is_file = part.get("type") in ("file", "input_file") or isinstance(nested, dict)
@@ -151,6 +197,7 @@ def _count_file(part: dict[str, Any], media: Media) -> None:
         media.stored = True
     data = holder.get("file_data")
     if isinstance(data, str):
+        media.stored = media.stored or _is_link(data)  # OpenRouter fetches it
         media.pages += _pages(data)
         media.unmeasured += len(data)
 
@@ -186,7 +233,10 @@ def wav_seconds(data: str) -> int | None:
             kind, channels = int.from_bytes(fmt[0:2], "little"), int.from_bytes(fmt[2:4], "little")
             rate, bits = int.from_bytes(fmt[4:8], "little"), int.from_bytes(fmt[14:16], "little")
             bits_per_second = channels * rate * bits
-            if kind not in _PCM or bits_per_second == 0:
+            if kind == _EXTENSIBLE:
+                kind = int.from_bytes(header[at + 32 : at + 34], "little")
+            # Beyond what exists, a header would only make much sound look short.
+            if kind not in _PCM or bits_per_second == 0 or channels > 8 or rate > 192_000 or bits > 64:
                 return None
             return -(-(len(content) * 3 // 4 + 3) * 8 // bits_per_second)
         at += 8 + size + size % 2
@@ -196,10 +246,7 @@ def wav_seconds(data: str) -> int | None:
 def texts_in(raw: bytes) -> list[str]:
     """Every string value in a JSON text but media: what a tokenizer has to count. Raises BadRequest when it nests too
     deep."""
-    try:
-        tree = _anything.decode(raw)
-    except RecursionError:
-        raise too_deep() from None
+    tree = _decoded(raw, _anything.decode)
     texts: list[str] = []
     heap = [tree]
     while heap:
@@ -207,6 +254,8 @@ def texts_in(raw: bytes) -> list[str]:
         if isinstance(node, str):
             texts.append(node)
         elif isinstance(node, dict):
+            if isinstance(node.get(_ARGUMENTS), dict):
+                node[_ARGUMENTS] = msgspec.json.encode(node[_ARGUMENTS]).decode()
             heap.extend(value for name, value in reversed(node.items()) if name not in _NO_TEXT)
         elif isinstance(node, list):
             heap.extend(reversed(node))
@@ -215,7 +264,7 @@ def texts_in(raw: bytes) -> list[str]:
 
 def numbers_in(raw: bytes) -> int:
     """How many tokens a prompt given as arrays of token numbers has."""
-    heap: list[Any] = [_anything.decode(raw)]
+    heap: list[Any] = [_decoded(raw, _anything.decode)]
     count = 0
     while heap:
         node = heap.pop()

@@ -25,8 +25,18 @@ from .openai_chunks import refused_reply, reply_members, reply_usage
 from .openai_errors import decode_error, encode_error, error_object, error_of
 from .openai_family import measure as _measure
 from .openai_family import media_members
-from .openai_fields import Fields, hosted_tools, invalid, limit_of, model_of, required, wrong
-from .openai_responses_stream import open_stream, texts_of
+from .openai_fields import (
+    PAID_EXTRAS,
+    Fields,
+    hosted_tools,
+    invalid,
+    limit_of,
+    model_of,
+    paid_extras,
+    required,
+    wrong,
+)
+from .openai_responses_stream import open_stream, texts_of, tool_calls
 from .openai_rewriting import Rewriting
 from .openai_usage import read_usage as _read_usage
 
@@ -49,6 +59,8 @@ _READ = frozenset(
         "tools",
     }
 )
+
+_CHECKED = _READ | PAID_EXTRAS.keys()
 
 KNOWN = _READ | frozenset(
     {
@@ -80,7 +92,7 @@ _anything = msgspec.json.Decoder()
 
 def peek(body: bytes) -> Wanted:
     """The members that we read. Raises BadRequest."""
-    fields = Fields(body, _READ)
+    fields = Fields(body, _CHECKED)
     model = model_of(fields)
     if fields.flag("background"):
         raise invalid("`background: true` is not supported here yet; leave it out", "background")
@@ -102,7 +114,7 @@ def peek(body: bytes) -> Wanted:
         tier=fields.text("service_tier"),
         usage_asked=True,  # the last event always has it
         unknown=fields.unknown(KNOWN) + stored + unknown,
-        unpriceable=unpriceable + hosted_tools(fields),
+        unpriceable=unpriceable + paid_extras(fields) + hosted_tools(fields),
         previous=fields.text("previous_response_id") or "",
     )
 
@@ -147,15 +159,10 @@ def read_reply(body: bytes, quirks: Quirks) -> ReplyReading:
     usage = reply_usage(members, quirks)
     status = _anything.decode(members["status"]) if "status" in members else "completed"
     error = error_of(bytes(members["error"])) if "error" in members and usage is None else None
-    if usage is not None and (searches := _searches(output)):
-        usage = replace(usage, counts={**usage.counts, "web_searches": searches})
+    if usage is not None and (calls := tool_calls(output)):
+        usage = replace(usage, counts={**usage.counts, **calls})
     texts = () if usage is not None else tuple(_texts(output))
     return ReplyReading(usage=usage, error=error, texts=texts, finished=status in ("completed", "incomplete"))
-
-
-def _searches(output: list[Any]) -> int:
-    """Calls of the vendor's own search, which are charged one by one."""
-    return sum(1 for item in output if isinstance(item, dict) and item.get("type") == "web_search_call")
 
 
 def _texts(output: list[Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from ..values.usage import Count
 from ..values.vendor import Quirks
 from .dialect import VendorError
 from .openai_errors import error_in, error_of
@@ -26,8 +27,9 @@ TERMINAL = frozenset(
         "response.done",
     }
 )
+_CHARGED = {"web_search_call": "web_searches", "file_search_call": "storage_searches"}
 _members = msgspec.json.Decoder(dict[str, Raw])
-_anything = msgspec.json.Decoder()
+_anything = msgspec.json.Decoder(float_hook=str)
 
 
 class _Plain(Struct, gc=False):
@@ -50,11 +52,32 @@ def _look(name: str, data: bytes) -> Sight:
     inner = _members.decode(response) if response is not None and bytes(response).startswith(b"{") else {}
     sight = Sight(fate="end", finished=kind in ("response.completed", "response.incomplete", "response.done"))
     sight.usage = block_at(inner, "usage")
+    sight.counts = tool_calls(_anything.decode(inner["output"])) if "output" in inner else {}
     sight.tier = tier_of(_anything.decode(inner["service_tier"])) if "service_tier" in inner else None
     if kind == "response.failed":
         error = error_of(bytes(inner["error"])) if "error" in inner else None
         sight.error = error or VendorError(message="The upstream's response failed without saying why")
     return sight
+
+
+def tool_calls(output: object) -> dict[str, Count]:
+    """Calls of the vendor's own tools that are charged one by one. Of what a web search does only searching costs;
+    opening a page and finding in it are free.
+
+    Source: https://developers.openai.com/api/docs/guides/tools-web-search (2026-11)
+    """
+    found: dict[str, Count] = {}
+    for item in output if isinstance(output, list) else ():
+        kind = item.get("type") if isinstance(item, dict) else None
+        unit = _CHARGED.get(kind) if isinstance(kind, str) else None
+        if unit is None or (unit == "web_searches" and not _searches(item.get("action"))):
+            continue
+        found[unit] = found.get(unit, 0) + 1
+    return found
+
+
+def _searches(action: object) -> bool:
+    return not isinstance(action, dict) or action.get("type", "search") == "search"
 
 
 def _event_error(data: bytes) -> VendorError | None:
@@ -92,10 +115,10 @@ def texts_of(events: list[bytes]) -> list[str]:
             continue
         kind, delta = payload.get("type"), payload.get("delta")
         if isinstance(kind, str) and kind.endswith(".delta") and isinstance(delta, str):
-            key = (payload.get("output_index"), kind, payload.get("content_index"), payload.get("summary_index"))
-            texts.setdefault(key, []).append(delta)
+            places = (payload.get(name) for name in ("output_index", "content_index", "summary_index"))
+            texts.setdefault((kind, *map(str, places)), []).append(delta)
         elif kind == "response.output_item.added":
             item = payload.get("item")
             if isinstance(item, dict) and isinstance(name := item.get("name"), str):
-                texts.setdefault((payload.get("output_index"), "name"), []).append(name)
+                texts.setdefault(("name", str(payload.get("output_index"))), []).append(name)
     return ["".join(parts) for parts in texts.values()]

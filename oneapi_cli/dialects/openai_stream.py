@@ -11,21 +11,23 @@ What a format adds is a `Grammar`: which members of an event matter, and what an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from ..framing.sse import BOM, SseSplitter, parse_event, split_events
 from ..values.errors import Malformed
-from ..values.usage import Usage
+from ..values.usage import Count, Usage
 from ..values.vendor import Quirks
 from .dialect import VendorError
 
 DONE = b"[DONE]"
 
 LATE_BYTES = 16 << 10
+UNREPORTED_BYTES = 64 << 10
 
 _NEWLINE, _D, _BOM_BYTE = 0x0A, 0x64, BOM[0]
 
@@ -35,11 +37,13 @@ Fate = Literal["pass", "hide", "end"]
 
 
 class Sight(Struct):
-    """What one event means. usage: the raw block, its tier and whether it closes the stream."""
+    """What one event means. usage: the raw block, its tier and whether it closes the stream; counts: what is billed
+    beside it."""
 
     fate: Fate = "pass"
     usage: bytes | None = None
     tier: str | None = None
+    counts: Mapping[str, Count] = {}
     finished: bool = False
     error: VendorError | None = None
 
@@ -68,7 +72,9 @@ class Scanner:
         self._seen: list[bytes] = []
         self._seen_bytes = 0
         self._late: list[bytes] = []
-        self._usage: tuple[bytes, str | None] | None = None
+        self._unreported: list[bytes] = []
+        self._unreported_bytes = 0
+        self.usage: Usage | None = None
         self._last_word = False  # usage came in an event of its own, as it does at the end
         self._finished = False
         self._fault: Malformed | None = None
@@ -81,18 +87,10 @@ class Scanner:
         return b"".join(self._ending)
 
     @property
-    def usage(self) -> Usage | None:
-        """Read only when asked for: some vendors send a usage object with every event."""
-        if self._usage is None:
-            return None
-        raw, tier = self._usage
-        return self._grammar.read_usage(raw, tier, self._quirks)
-
-    @property
     def finished(self) -> bool:
         if not self._finished:
             search = self._grammar.finish.search
-            self._finished = any(search(block) is not None for block in (*self._late, *self._seen))
+            self._finished = any(search(block) is not None for block in (*self._late, *self._seen, *self._unreported))
         return self._finished
 
     @property
@@ -100,6 +98,10 @@ class Scanner:
         if self.error is not None or self._broken or self._fault is not None:
             return False
         return self.done or self.finished or self._last_word
+
+    @property
+    def unreported(self) -> list[bytes]:
+        return list(self._unreported)
 
     @property
     def seen_bytes(self) -> int:
@@ -198,14 +200,15 @@ class Scanner:
             self._ending.append(event)
             return False
         sight = self._look(frame.event, data) if data else Sight()
-        self._note(sight)
+        reports = self._note(sight)
         if sight.fate == "end":
             self.done = True
             self._ending.append(event)
             return False
         if sight.fate == "hide" and self._hide_usage:
             return False
-        self._remember(event)
+        if not reports:
+            self._remember(event)
         return True
 
     def _look(self, name: str, data: bytes) -> Sight:
@@ -221,20 +224,38 @@ class Scanner:
             raise Malformed("The upstream sent an event whose data is not JSON") from None
         return Sight()
 
-    def _note(self, sight: Sight) -> None:
+    def _note(self, sight: Sight) -> bool:
+        """Keep what an event says; whether it reports usage."""
         self._finished = self._finished or sight.finished
         self.error = sight.error or self.error
-        if sight.usage is not None:
-            self._finished = self.finished
-            self._usage = (sight.usage, sight.tier)
-            self._last_word = self._last_word or sight.fate != "pass"
-            self._seen, self._seen_bytes = [], 0
+        usage = None if sight.usage is None else self._grammar.read_usage(sight.usage, sight.tier, self._quirks)
+        if usage is None or not self._is_news(usage, sight):
+            return False
+        self._finished = self.finished
+        self.usage = replace(usage, counts={**usage.counts, **sight.counts}) if sight.counts else usage
+        self._last_word = self._last_word or sight.fate != "pass"
+        self._seen, self._seen_bytes = [], 0
+        self._unreported, self._unreported_bytes = [], 0
+        return True
+
+    def _is_news(self, usage: Usage, sight: Sight) -> bool:
+        """Zeros in the middle of a stream are what some vendors fill a form with; after a real report they take
+        nothing back."""
+        if any(usage.counts.values()):
+            return True
+        return self.usage is None and (sight.fate != "pass" or sight.finished)
 
     def _remember(self, block: bytes) -> None:
-        """Kept until it is counted; not at all once the vendor has counted for us."""
-        if self._usage is None:
+        """Kept until it is counted; once the vendor has counted for us, only the last of what came after that."""
+        if self.usage is None:
             self._seen.append(block)
             self._seen_bytes += len(block)
+        else:
+            self._unreported.append(block)
+            self._unreported_bytes += len(block)
+            if self._unreported_bytes > 2 * UNREPORTED_BYTES:
+                self._unreported = _last_of(self._unreported, UNREPORTED_BYTES)
+                self._unreported_bytes = sum(map(len, self._unreported))
 
 
 def _last_of(blocks: list[bytes], size: int) -> list[bytes]:

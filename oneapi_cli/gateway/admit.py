@@ -14,10 +14,10 @@ from msgspec import Struct
 from ..dialects import DIALECTS
 from ..ledger.book import AccountChanged
 from ..values.asks import Ask, Wanted
-from ..values.errors import Forbidden, GatewayError, NoChannel, OutOfCredit, Overloaded
+from ..values.errors import BadRequest, Forbidden, GatewayError, NoChannel, OutOfCredit, Overloaded
 from ..values.holds import Hold, HoldAsk, Refusal, TooTight
 from .authenticate import Caller, exhausted, refusal, reread
-from .gate import Gate
+from .gate import Gate, Market
 from .plan import Order, check_priceable, find_offers, is_bounded, tightened, worst_case
 from .settle import refused_account
 from .watch import ClientLeft, Watch
@@ -53,7 +53,7 @@ async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Ord
             return await _reserve(ask, order, gate, watch)
         except AccountChanged:
             await _reread(ask, draft, gate)
-        except (Forbidden, NoChannel):
+        except (BadRequest, Forbidden, NoChannel):
             if not await _reread(ask, draft, gate):
                 raise
         except OutOfCredit:
@@ -64,7 +64,7 @@ async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Ord
     raise Overloaded("This key is being edited faster than it can be used; try again", retry_after_seconds=1)
 
 
-def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Gate) -> Order:
+def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market) -> Order:
     """The request as an order: offers, worst case by the byte bound. Raises BadRequest, Forbidden, NoChannel."""
     dialect = DIALECTS[wanted.dialect]
     offers = find_offers(caller, wanted, gate)
@@ -76,6 +76,7 @@ def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Gate) -> Order
         wanted=wanted,
         body=body,
         offers=offers,
+        measure=measure,
         need=worst_case(wanted, measure, offers, caller.principal, gate.policy),
         bounded=is_bounded(wanted, measure, offers),
     )

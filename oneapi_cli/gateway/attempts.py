@@ -12,19 +12,20 @@ from collections.abc import AsyncIterator, Mapping
 
 from msgspec import Struct
 
-from ..dialects import StreamScanner
+from ..dialects import StreamScanner, VendorError
 from ..framing.sse import split_events
-from ..routing.retry import pause_seconds, where
+from ..routing.retry import LONGEST_PAUSE_SECONDS, pause_seconds, where
 from ..values.asks import Ask, Call, Change, Head, Reply
 from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
 from ..values.holds import Hold
 from ..values.vendor import Channel
 from .meter import Meter
 from .plan import Offer, Order
+from .rates import with_rates
+from .watch import ClientLeft
 
 ERROR_BODY_LIMIT = 1 << 20
 UNKNOWN_STATUSES = (504, 524)
-REFUSING_5XX = (500, 502, 503, 529)
 
 _TO_VENDOR = ("openai-beta",)
 _TO_CLIENT = (
@@ -41,8 +42,15 @@ _TO_CLIENT = (
 _TO_CLIENT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 
 
+Secrets = tuple[str, ...]
+"""A channel's key for this attempt, and the values of its own headers, which may be credentials too."""
+
+
 class Answer(Struct, kw_only=True):
-    """head, then either `body` (whole), or `first` and the rest of `chunks` with the `scanner` beside them."""
+    """head, then either `body` (whole), or `first` and the rest of `chunks` with the `scanner` beside them.
+
+    last: the block with an error event, to be sent after the settlement.
+    """
 
     head: Head
     reply: Reply
@@ -50,37 +58,59 @@ class Answer(Struct, kw_only=True):
     body: bytes | None = None
     scanner: StreamScanner | None = None
     first: bytes = b""
+    last: bytes = b""
+
+    def is_over(self) -> bool:
+        """Whether the stream has said its last, be it an error."""
+        return self.scanner is not None and (self.scanner.done or self.scanner.error is not None)
 
     async def rest(self) -> AsyncIterator[bytes]:
-        """What follows `first`; nothing where the stream has already said its last, be it an error."""
-        if self.scanner is None or not (self.scanner.done or self.scanner.error is not None):
-            async for chunk in self.chunks:
-                yield chunk
+        """What follows `first`, up to the stream's own last word."""
+        if self.is_over():
+            return
+        async for chunk in self.chunks:
+            yield chunk
+            if self.is_over():
+                return
+
+    def sayable(self, block: bytes) -> bytes:
+        """What of the scanner's output may go to the client now: clients stop at an error event, so that one ends the
+        reply and waits in `last` for the settlement.
+        """
+        if self.scanner is None or self.scanner.error is None:
+            return block
+        self.last += block
+        return b""
 
 
 async def first_answer(ask: Ask, meter: Meter) -> Answer:
-    """The first reply worth handing on. Raises the last UpstreamFault when there is none."""
+    """The first reply worth handing on. Raises the last UpstreamFault when there is none; ClientLeft where nobody
+    waits for one any more, before anything is sent for it.
+    """
     gate = meter.gate
-    fresh, again = deque(meter.order.offers), deque[Offer]()
+    fresh, again = deque(meter.order.offers), deque[tuple[float, Offer]]()
     for attempt in range(1, gate.policy.retries + 2):
+        if ask.presence.gone:
+            raise ClientLeft
         offer = fresh.popleft()
         try:
             answer = await _attempt(ask, offer, meter)
         except UpstreamFault as fault:
             gate.health.failed(offer.candidate.channel.name, offer.candidate.model_sent, fault, gate.now())
-            unknown = meter.failed(fault)
+            owed = meter.failed(fault)
             verdict = where(fault, retry_unknown=gate.policy.retry_unknown)
             if verdict == "nowhere" or attempt > gate.policy.retries:
                 raise as_client_sees(fault, offer) from fault
-            if verdict == "anywhere":
-                again.append(offer)
+            # Each channel's own wish counts, also when it is another one that has failed since.
+            if verdict == "anywhere" and (pause := pause_seconds(fault, attempt)) is not None:
+                again.append((gate.now() + pause, offer))
             if not fresh:
-                pause = pause_seconds(fault, attempt)
-                if not again or pause is None:
+                if not again:
                     raise as_client_sees(fault, offer) from fault
-                await gate.sleep(pause)
-                fresh, again = again, deque()
-            if unknown and not await _cover_unknown(ask.id, meter):
+                ready, next_offer = again.popleft()
+                await gate.sleep(min(max(ready - gate.now(), 0.0), LONGEST_PAUSE_SECONDS))
+                fresh.append(next_offer)
+            if owed and not await _cover_unknown(ask.id, meter, owed):
                 raise as_client_sees(fault, offer) from fault
         else:
             gate.health.succeeded(offer.candidate.channel.name, offer.candidate.model_sent)
@@ -100,13 +130,12 @@ def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:
     return fault
 
 
-async def _cover_unknown(request_id: str, meter: Meter) -> bool:
-    """Hold the input bound once more before sending again: the attempt before may be billed as well."""
-    bound = meter.order.need.fixed_nanos
-    extended = await meter.gate.book.extend(request_id, bound)
+async def _cover_unknown(request_id: str, meter: Meter, owed: int) -> bool:
+    """Hold as much again as an attempt of unknown outcome is charged, before sending once more."""
+    extended = await meter.gate.book.extend(request_id, owed)
     if extended is None:
         return False
-    meter.held_nanos += bound
+    meter.held_nanos += owed
     return True
 
 
@@ -114,17 +143,18 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     """One request to one channel. Raises UpstreamFault; the reply is closed then."""
     gate, order = meter.gate, meter.order
     key = gate.next_key(offer.candidate.channel)
+    secrets = (key, *offer.candidate.channel.headers.values())
     call, notes, hides_usage = encode_call(ask, offer, meter, key)
     meter.begin(offer, notes)
     reply = await gate.transport.send(call)
     try:
         meter.answered(reply.status, _upstream_id(reply.headers))
         if not 200 <= reply.status < 300:
-            raise await _refusal(reply, order, key)
+            raise await _refusal(reply, order, secrets)
         headers = _client_headers(reply.headers, meter.hold, notes)
-        if order.wanted.stream and reply.headers.get("content-type", "").startswith("text/event-stream"):
-            return await _open_stream(reply, headers, meter, hides_usage=hides_usage)
-        return await _read_whole(reply, headers, meter, key)
+        if order.wanted.stream and reply.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return await _open_stream(reply, headers, meter, secrets, hides_usage=hides_usage)
+        return await _read_whole(reply, headers, meter, secrets)
     except BaseException:
         reply.abort()
         raise
@@ -158,7 +188,8 @@ def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str) -> tuple[Call, t
     headers.update({name: ask.headers[name] for name in _TO_VENDOR if name in ask.headers})
     if idempotency := ask.headers.get("idempotency-key"):
         # The vendor must not confuse two tokens that chose the same key, nor learn what a client put in it.
-        headers["Idempotency-Key"] = hmac.new(order.caller.digest, idempotency.encode(), "sha256").hexdigest()
+        chosen = idempotency.encode("utf-8", "surrogateescape")
+        headers["Idempotency-Key"] = hmac.new(order.caller.digest, chosen, "sha256").hexdigest()
     headers.update(gate.sign(channel, key))
     call = Call(
         method="POST",
@@ -186,7 +217,9 @@ def _limit_to_send(order: Order, hold: Hold) -> int | None:
     return None
 
 
-async def _open_stream(reply: Reply, headers: dict[str, str], meter: Meter, *, hides_usage: bool) -> Answer:
+async def _open_stream(
+    reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets, *, hides_usage: bool
+) -> Answer:
     """Reads up to the first bytes worth sending. An error event before any of them is a refusal like any other."""
     order, gate, quirks = meter.order, meter.gate, _channel_of(meter).quirks
     scanner = order.dialect.open_stream(quirks, hide_usage=hides_usage, event_limit=gate.policy.event_limit)
@@ -198,13 +231,7 @@ async def _open_stream(reply: Reply, headers: dict[str, str], meter: Meter, *, h
             break
     said_nothing = scanner.usage is None and not order.dialect.texts_of(split_events(first))
     if scanner.error is not None and said_nothing:
-        raise Refused(
-            scanner.error.message,
-            status=scanner.error.status or 502,
-            type=scanner.error.type or "upstream_error",
-            code=scanner.error.code,
-            member=scanner.error.param,
-        )
+        raise _refused(scanner.error, scanner.error.status or 502, secrets)
     if not first and not scanner.done:
         scanner.close()
         if not scanner.clean:
@@ -216,28 +243,21 @@ async def _open_stream(reply: Reply, headers: dict[str, str], meter: Meter, *, h
     return Answer(head=Head(200, headers), reply=reply, scanner=scanner, first=first, chunks=chunks)
 
 
-async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, key: str) -> Answer:
+async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets) -> Answer:
     """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
     gate, order = meter.gate, meter.order
     chunks = reply.chunks()
     body = await _read(chunks, gate.policy.reply_limit)
     reading = order.dialect.read_reply(body, _channel_of(meter).quirks)
     if reading.error is not None:
-        error = reading.error
-        raise Refused(
-            scrub(error.message, key),
-            status=error.status or 502,
-            type=error.type or "upstream_error",
-            code=error.code,
-            member=error.param,
-        )
+        raise _refused(reading.error, reading.error.status or 502, secrets)
     meter.replied(reading.usage, reading.texts)
     headers["Content-Length"] = str(len(body))
     headers["Content-Type"] = reply.headers.get("content-type", "application/json")
     return Answer(head=Head(200, headers), reply=reply, chunks=chunks, body=body)
 
 
-async def _refusal(reply: Reply, order: Order, key: str) -> UpstreamFault:
+async def _refusal(reply: Reply, order: Order, secrets: Secrets) -> UpstreamFault:
     """What a status that is not 2xx means: refused with the vendor's words, or an outcome that nobody knows."""
     try:
         body = await _read(reply.chunks(), ERROR_BODY_LIMIT)
@@ -256,14 +276,7 @@ async def _refusal(reply: Reply, order: Order, key: str) -> UpstreamFault:
             f"The upstream answered {reply.status} and it is not known whether it served the request",
             status=502 if reply.status not in UNKNOWN_STATUSES else 504,
         )
-    return Refused(
-        scrub(error.message, key),
-        status=reply.status,
-        type=error.type or "upstream_error",
-        code=error.code,
-        member=error.param,
-        retry_after_seconds=_retry_after(reply.headers),
-    )
+    return _refused(error, reply.status, secrets, retry_after_seconds=_retry_after(reply.headers))
 
 
 async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes:
@@ -276,9 +289,23 @@ async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def scrub(text: str, key: str) -> str:
-    """A vendor's message without the channel's key, should it quote it."""
-    return text.replace(key, "***") if len(key) >= 6 else text
+def _refused(error: VendorError, status: int, secrets: Secrets, *, retry_after_seconds: float | None = None) -> Refused:
+    """The vendor's error as ours, without the channel's key and headers, wherever in it those are quoted."""
+    return Refused(
+        scrub(error.message, secrets),
+        status=status,
+        type=scrub(error.type or "upstream_error", secrets),
+        code=None if error.code is None else scrub(error.code, secrets),
+        member=None if error.param is None else scrub(error.param, secrets),
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def scrub(text: str, secrets: Secrets) -> str:
+    """A vendor's text without what the channel sent as credentials, should it quote them."""
+    for secret in secrets:
+        text = text.replace(secret, "***") if len(secret) >= 6 else text
+    return text
 
 
 def _channel_of(meter: Meter) -> Channel:
@@ -287,11 +314,12 @@ def _channel_of(meter: Meter) -> Channel:
 
 
 def _client_headers(upstream: Mapping[str, str], hold: Hold, notes: tuple[str, ...]) -> dict[str, str]:
-    headers = {
+    allowed = {
         name: value
         for name, value in upstream.items()
         if name.lower() in _TO_CLIENT or name.lower().startswith(_TO_CLIENT_PREFIXES)
     }
+    headers = with_rates(allowed, hold.rates)
     if hold.lowered:
         headers["X-Oneapi-Max-Tokens"] = str(hold.limit)
     if notes:

@@ -48,12 +48,17 @@ def read_key(headers: Headers, query: Mapping[str, str], path: str) -> str:
     for name in _KEY_HEADERS:
         if found := headers.get(name, "").strip():
             return found
-    if path.startswith(("/v1beta/models", "/v1/models/")) and (found := query.get("key", "").strip()):
+    if _is_geminis(path) and (found := query.get("key", "").strip()):
         return found
     for item in headers.get("sec-websocket-protocol", "").split(","):
         if item.strip().startswith(_PROTOCOL):
             return item.strip()[len(_PROTOCOL) :]
     return ""
+
+
+def _is_geminis(path: str) -> bool:
+    """Whether a path is one of Gemini's, whose SDK may send its key in the query. `/v1/models/{id}` is OpenAI's too."""
+    return path.startswith("/v1beta/models") or (path.startswith("/v1/models/") and ":" in path.rpartition("/")[2])
 
 
 async def authenticate(ask: Ask, gate: Gate, *, fresh: bool = False) -> Caller:
@@ -88,7 +93,10 @@ async def reread(caller: Caller, book: Book) -> Caller:
 
 
 def refusal(principal: Principal, peer: str, now: float) -> Unauthenticated | Forbidden | None:
-    """Why this caller may not come in at all, or None: status and expiry of the token, subnet, then the owner."""
+    """Why this caller may not come in at all, or None: status and expiry of the token, subnet, then the owner.
+
+    The owner's subnets bind all of its tokens.
+    """
     token, user = principal.token, principal.user
     if token.status != ENABLED:
         return Unauthenticated(f"Token {token.name} (#{token.id}) is disabled; enable it with `oneapi token edit`")
@@ -96,9 +104,10 @@ def refusal(principal: Principal, peer: str, now: float) -> Unauthenticated | Fo
         return Unauthenticated(
             f"Token {token.name} (#{token.id}) has expired; extend it with `oneapi token edit --expires`"
         )
-    if token.subnets and not in_subnets(peer, token.subnets):
-        allowed = ", ".join(token.subnets)
-        return Forbidden(f"This API key can only be used in the specified subnet: {allowed}, current IP: {peer}")
+    for account in (token, user):
+        if account.subnets and not in_subnets(peer, account.subnets):
+            allowed = ", ".join(account.subnets)
+            return Forbidden(f"This API key can only be used in the specified subnet: {allowed}, current IP: {peer}")
     if user.status != ENABLED or _expired(user, now):
         return Forbidden("User has been banned: the owner of this key is disabled or has expired")
     return None

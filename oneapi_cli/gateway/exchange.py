@@ -12,23 +12,23 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from ..values.asks import Ask, Head
-from ..values.errors import Broken, Malformed, TimedOut
+from ..values.errors import Broken, GatewayError, Malformed, TimedOut
 from .admit import admit
 from .attempts import Answer, first_answer
-from .authenticate import authenticate
+from .authenticate import Caller, authenticate
 from .gate import Gate
 from .meter import Meter
 from .settle import settle
 from .watch import ClientLeft, Watch
 
 
-async def exchange(ask: Ask, gate: Gate) -> AsyncGenerator[Head | bytes, None]:
+async def exchange(ask: Ask, gate: Gate, caller: Caller | None = None) -> AsyncGenerator[Head | bytes, None]:
     """One client request. Yields one Head, then body bytes; raises GatewayError before the Head, never after it.
+    caller: who it is, where that is known already: whoever owns the ledger needs no key.
 
-    Closes the hold exactly once whatever happens: success, refusal, every channel down, client gone, task cancelled
-    (also while waiting for the hold). Raises ClientLeft when there is nobody to answer any more.
+    Closes the hold exactly once whatever happens, also when cancelled. Raises ClientLeft when nobody is left to tell.
     """
-    caller = await authenticate(ask, gate)
+    caller = caller or await authenticate(ask, gate)
     watch = Watch(ask.presence)
     order, hold = await admit(ask, caller, gate, watch)
     meter = Meter(order, hold, gate)
@@ -44,39 +44,39 @@ async def exchange(ask: Ask, gate: Gate) -> AsyncGenerator[Head | bytes, None]:
             return
         watch.leave_after(meter.patience_seconds)
         yield answer.head
-        # Clients stop at an error event, so that it ends the reply: it too waits for the settlement.
-        last = answer.first if scanner.error is not None else b""
-        if answer.first and not last:
-            yield answer.first
+        if first := answer.sayable(answer.first):
+            yield first
         try:
             async for chunk in answer.rest():
-                out = scanner.feed(chunk)
-                if scanner.error is not None:
-                    last = out
-                    break
-                if out:
+                if out := answer.sayable(scanner.feed(chunk)):
                     yield out
                 if scanner.seen_bytes > meter.SEEN_LIMIT:
                     await meter.count_seen()
-                if scanner.done:
-                    break
             scanner.close()
         except (Broken, TimedOut, Malformed) as fault:
             meter.died(fault)
         await settle(ask, meter, gate, watch)
-        yield last + meter.ending(ask.id)
+        yield answer.last + meter.ending(ask.id)
     except GeneratorExit:
         await _read_on(answer, meter, watch)
         raise
-    except asyncio.CancelledError:
-        meter.cancelled()
-        if watch.absorb():
+    except (ClientLeft, asyncio.CancelledError) as stopped:
+        meter.cancelled(stopping=not watch.gone)
+        if isinstance(stopped, ClientLeft) or watch.absorb():
             raise ClientLeft from None
         raise
+    except GatewayError as error:
+        meter.told(error)
+        raise
     finally:
-        if answer is not None:
-            answer.reply.release() if meter.ended_well else answer.reply.abort()
+        _hang_up(answer, meter)
         await settle(ask, meter, gate, watch)
+
+
+def _hang_up(answer: Answer | None, meter: Meter) -> None:
+    """Let go of the vendor's reply. A connection is kept only where the reply came to its end."""
+    if answer is not None:
+        answer.reply.release() if meter.ended_well else answer.reply.abort()
 
 
 async def _read_on(answer: Answer | None, meter: Meter, watch: Watch) -> None:
@@ -84,8 +84,10 @@ async def _read_on(answer: Answer | None, meter: Meter, watch: Watch) -> None:
     watch.off()
     if meter.closer is not None or answer is None:
         return
-    if meter.stops_when_client_leaves or meter.scanner is None or meter.offer is None:
-        meter.cancelled()
+    task = asyncio.current_task()
+    stopped = task is not None and task.cancelling() > 0
+    if stopped or meter.stops_when_client_leaves or meter.scanner is None or meter.offer is None:
+        meter.cancelled(stopping=stopped and not watch.gone)
         return
     try:
         async with asyncio.timeout(meter.offer.candidate.channel.timeouts.drain):
@@ -93,8 +95,7 @@ async def _read_on(answer: Answer | None, meter: Meter, watch: Watch) -> None:
                 meter.scanner.feed(chunk)
                 if meter.scanner.seen_bytes > meter.SEEN_LIMIT:
                     await meter.count_seen()
-                if meter.scanner.done:
-                    break
+            meter.scanner.close()
     except (TimeoutError, Broken, TimedOut, Malformed, asyncio.CancelledError):
         meter.cancelled()
     else:

@@ -32,7 +32,9 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """What one request came to, for the log: public facts only."""
+    """What one request came to, for the log and the metrics: public facts only. outcomes: (channel, outcome) of each
+    attempt.
+    """
 
     request_id: str
     door: str
@@ -45,27 +47,33 @@ class Account(Struct, frozen=True, kw_only=True):
     seconds: float
     attempts: int
     reason: str = ""
+    outcomes: tuple[tuple[str, str], ...] = ()
 
 
-class Gate(Struct, frozen=True, kw_only=True):
-    """Everything a request may use. `now` is unix seconds, `dice` uniform in [0, 1), `sleep` asyncio's.
+class Market(Struct, frozen=True, kw_only=True):
+    """What can be had, and at which price: all that planning a request takes, and nothing that sends or writes.
 
-    `traits` knows models, `url` and `sign` know vendors (they come from `providers/`); `count` runs a tokenizer in a
-    thread.
+    `now` is unix seconds, `dice` uniform in [0, 1); `traits` knows models; `count` runs a tokenizer in a thread.
     """
 
-    book: Book
-    transport: Transport
     channels: Sequence[Channel]
     prices: Prices
     health: Health
     policy: Policy
     now: Callable[[], float]
     dice: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
     traits: Callable[[str], Traits]
+    count: Callable[[Sequence[str], str], Awaitable[int]]
+
+
+class Gate(Market, frozen=True, kw_only=True):
+    """Everything a request may use. `sleep` is asyncio's; `url` and `sign` know vendors (they come from
+    `providers/`)."""
+
+    book: Book
+    transport: Transport
+    sleep: Callable[[float], Awaitable[None]]
     url: Callable[[Channel, str, str], str]
     sign: Callable[[Channel, str], dict[str, str]]
-    count: Callable[[Sequence[str], str], Awaitable[int]]
     log: Callable[[Account], None]
     next_key: Callable[[Channel], str]

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from ..dialects import StreamScanner
 from ..ledger.cost import Cost, cost_of
-from ..values.errors import Broken, GatewayError, UpstreamFault
+from ..values.errors import Broken, GatewayError, Refused, UpstreamFault
 from ..values.holds import Attempt, BillLine, Closing, Hold, Outcome
 from ..values.usage import Usage
 from .gate import Gate
-from .plan import Offer, Order, takes_limit
+from .plan import Offer, Order, input_bound, takes_limit
 
 ESTIMATOR = "o200k_base"
 """Counts for models whose own vocabulary we do not have; such bills are marked `estimated` anyway."""
@@ -30,6 +30,9 @@ TEXT_OVERHEAD_TOKENS = 4
 
 CLIENT_LEFT = 499
 """nginx's status for a client that closed the connection; only ever seen in the ledger and the log."""
+
+STOPPED = 503
+"""For what this server broke off itself, when it was told to stop and the grace was over."""
 
 End = Literal["nothing", "served", "died", "left", "abandoned", "unknown"]
 
@@ -57,6 +60,7 @@ class Meter:
         self._upstream_status: int | None = None
         self._unknown_nanos = 0
         self._seen_tokens = 0
+        self._uncounted: list[bytes] = []
         self._texts: Sequence[str] = ()
         self._in_flight = False
         self._fault: GatewayError | None = None
@@ -75,18 +79,23 @@ class Meter:
     def answered(self, status: int, upstream_id: str) -> None:
         self._upstream_status, self._upstream_id = status, upstream_id[:200]
 
-    def failed(self, fault: UpstreamFault) -> bool:
-        """The attempt failed before the client saw a byte. True when its outcome is unknown, and the input bound is
-        owed.
+    def failed(self, fault: UpstreamFault) -> int:
+        """The attempt failed before the client saw a byte. What is owed all the same: this offer's input bound, where
+        nobody knows whether it was served.
         """
         unknown, self._in_flight = fault.sent, False
-        charged = self.order.need.fixed_nanos if unknown else 0
+        charged = input_bound(self.order, self.offer) if unknown and self.offer is not None else 0
         self._unknown_nanos += charged
         outcome: Outcome = "unknown" if unknown else ("unreachable" if fault.code == "do_request_failed" else "refused")
         self._record(outcome, charged, fault.message)
         self.end = "unknown" if self._unknown_nanos else "nothing"
-        self.status, self.reason = fault.status, fault.code or ""
-        return unknown
+        self.told(fault)
+        return charged
+
+    def told(self, error: GatewayError) -> None:
+        """What the client gets instead of a reply."""
+        self.status, self.reason = error.status, error.code or ""
+        error.rates = self.hold.rates
 
     def replied(self, usage: Usage | None, texts: Sequence[str]) -> None:
         """A whole reply is here."""
@@ -113,7 +122,7 @@ class Meter:
     @property
     def ended_well(self) -> bool:
         """Whether the reply came to its end, so that its connection is worth keeping."""
-        return self.end == "served" and (self.scanner is None or self.scanner.done)
+        return self.end in ("served", "left") and (self.scanner is None or self.scanner.done)
 
     @property
     def patience_seconds(self) -> float:
@@ -127,17 +136,20 @@ class Meter:
         self._fault = fault
         self.end, self.reason = "died", fault.code or "upstream_broken"
 
-    def cancelled(self) -> None:
-        """This exchange was stopped from outside: the client left, or the server is going down."""
+    def cancelled(self, *, stopping: bool = False) -> None:
+        """This exchange was stopped from outside: the client left, or the server is going down (`stopping`)."""
         if self.closer is not None:
             return
+        refused = self._upstream_status is not None and 400 <= self._upstream_status < 500
         if self.scanner is not None:
             reported = self.scanner.usage is not None
             visible = self.offer is not None and not self.offer.traits.reasoning
             self.end = "left" if reported or visible else "abandoned"
+        elif self._in_flight and refused:
+            self.failed(Refused("refused; nobody waited for the reason", status=self._upstream_status))
         elif self._in_flight:
             self.end = "abandoned"
-        self.status, self.reason = CLIENT_LEFT, "client_left"
+        self.status, self.reason = (STOPPED, "server_stopping") if stopping else (CLIENT_LEFT, "client_left")
 
     def left_but_finished(self) -> None:
         """The client left, and the stream was read to its end for the bill's sake."""
@@ -171,9 +183,15 @@ class Meter:
     # -- counting ------------------------------------------------------------------------------------------------
 
     async def count_seen(self) -> None:
-        """Tokenise what a long stream has shown so far and forget it, so that memory stays flat."""
+        """Tokenise what a long stream has shown so far and forget it, so that memory stays flat.
+
+        Cancelled meanwhile, it forgets nothing: what was taken is counted with the rest.
+        """
         if self.scanner is not None and self.scanner.usage is None:
-            self._seen_tokens += await self._count_events(self.scanner.take_seen())
+            self._uncounted += self.scanner.take_seen()
+            tokens = await self._count_events(self._uncounted)
+            self._seen_tokens += tokens
+            self._uncounted = []
 
     async def _count_events(self, events: list[bytes]) -> int:
         texts = self.order.dialect.texts_of(events) if events else []
@@ -191,10 +209,9 @@ class Meter:
         tokens_in = min(counted + template, order.need.bound_tokens)
         image_tokens = self.offer.traits.image_tokens if self.offer else 0
         tokens_in += measure.images * image_tokens
+        await self.count_seen()
         tokens_out = self._seen_tokens
-        if self.scanner is not None:
-            tokens_out += await self._count_events(self.scanner.take_seen())
-        elif self._texts:
+        if self._texts:
             tokens_out += await self.gate.count(self._texts, self._vocabulary())
         counts: dict[str, int] = {"input_tokens": tokens_in}
         if tokens_out:
@@ -206,6 +223,9 @@ class Meter:
     async def closing(self) -> Closing:
         """How this request ends, priced. Calls the tokenizer only where the vendor reported nothing."""
         scanner = self.scanner
+        if self._in_flight and self.end != "abandoned":
+            # A bug of ours, after the request had left. That is no evidence that nothing was served.
+            self.failed(Broken("this gateway failed before it had read the answer", status=500, code="internal_error"))
         if scanner is not None and self.end == "served" and not scanner.clean:
             self.end = "died"
             self.reason = "upstream_error_event" if scanner.error is not None else "upstream_broken"

@@ -24,7 +24,7 @@ from ..values.errors import BadRequest, Forbidden, NoChannel, NotFound
 from ..values.holds import Need
 from ..values.vendor import Traits
 from .authenticate import Caller
-from .gate import Gate, Policy
+from .gate import Market, Policy
 
 AUDIO_TOKENS_PER_SECOND = 10
 """Input audio of OpenAI's chat models is one token per 100 ms. Source: platform.openai.com, realtime costs
@@ -54,6 +54,7 @@ class Order(Struct, frozen=True, kw_only=True):
     wanted: Wanted
     body: bytes
     offers: Sequence[Offer]
+    measure: Measure
     need: Need
     bounded: bool
 
@@ -62,7 +63,7 @@ class Order(Struct, frozen=True, kw_only=True):
         return self.caller.principal
 
 
-def find_offers(caller: Caller, wanted: Wanted, gate: Gate) -> list[Offer]:
+def find_offers(caller: Caller, wanted: Wanted, gate: Market) -> list[Offer]:
     """Priced channels for this model, best first. Raises Forbidden (model, price), NoChannel, NotFound (pin)."""
     principal = caller.principal
     if not allows(principal.token.models, wanted.model) or not allows(principal.user.models, wanted.model):
@@ -96,16 +97,8 @@ def worst_case(wanted: Wanted, measure: Measure, offers: Sequence[Offer], princi
     """The hold as a function of the output limit, at the dearest rates that any of these offers can reach."""
     asked = _asked(wanted, offers, policy)
     tokens_in = max(_input_tokens(measure, offer) for offer in offers)
-    context = {"service_tier": wanted.tier} if wanted.tier else {}
-    modes = _modes(wanted, measure)
-    counted = {"requests": 1, **wanted.fees}
-    fixed, rate = 0, 0
-    for offer in offers:
-        tokens = _input_tokens(measure, offer)
-        rate_in, rate_out = dearest(offer.card, offer.at, tokens_in=tokens, context=context, modes=modes)
-        fees = sum(fee_nanos(offer.card, offer.at, unit, most, context=context) for unit, most in counted.items())
-        fixed = max(fixed, -(-tokens * rate_in // 1_000_000) + fees)
-        rate = max(rate, rate_out)
+    each = [_most(wanted, measure, offer) for offer in offers]
+    fixed, rate = max(fixed for fixed, _ in each), max(rate for _, rate in each)
     if not takes_limit(wanted):
         asked = 0
     floor = _floor(asked, wanted, offers, principal, policy)
@@ -119,6 +112,11 @@ def worst_case(wanted: Wanted, measure: Measure, offers: Sequence[Offer], princi
     )
 
 
+def input_bound(order_: Order, offer: Offer) -> int:
+    """What an attempt at this offer can have cost where nobody knows whether it was served, in nano-dollars."""
+    return _times(_most(order_.wanted, order_.measure, offer)[0], order_.principal.multiplier)
+
+
 def takes_limit(wanted: Wanted) -> bool:
     """Whether this dialect's requests produce tokens at all, so that an output limit means something."""
     return wanted.dialect in ("openai_chat", "openai_completions", "openai_responses")
@@ -126,7 +124,7 @@ def takes_limit(wanted: Wanted) -> bool:
 
 def is_bounded(wanted: Wanted, measure: Measure, offers: Sequence[Offer]) -> bool:
     """Whether the hold covers everything that can be billed, as promise 2 counts it."""
-    if wanted.unknown or (measure.audio_seconds is None):
+    if wanted.unknown or measure.audio_seconds is None or any(offer.traits.agent for offer in offers):
         return False
     return not (measure.images and any(_image_tokens(offer) == 0 for offer in offers))
 
@@ -149,7 +147,7 @@ def check_priceable(wanted: Wanted, offers: Sequence[Offer], principal: Principa
         )
 
 
-async def tightened(order_: Order, gate: Gate) -> Order | None:
+async def tightened(order_: Order, gate: Market) -> Order | None:
     """The same order with its input counted by the model's own tokenizer, or None where there is none to count with."""
     vocabularies = {offer.traits.vocabulary for offer in order_.offers}
     if len(vocabularies) != 1 or "" in vocabularies:
@@ -158,10 +156,21 @@ async def tightened(order_: Order, gate: Gate) -> Order | None:
     tokens = await gate.count(measure.texts, vocabularies.pop())
     exact = replace(measure, text_bytes=min(measure.text_bytes, tokens + measure.overhead_tokens))
     need = worst_case(order_.wanted, exact, order_.offers, order_.principal, gate.policy)
-    return replace(order_, need=need)
+    return replace(order_, measure=exact, need=need)
 
 
-def _price(candidate: Candidate, wanted: Wanted, gate: Gate, now: float) -> Offer | None:
+def _most(wanted: Wanted, measure: Measure, offer: Offer) -> tuple[int, int]:
+    """(input and fees in nano-dollars, output rate per million tokens): the most that this offer can charge."""
+    context = {"service_tier": wanted.tier} if wanted.tier else {}
+    tokens = _input_tokens(measure, offer)
+    modes = _modes(wanted, measure)
+    rate_in, rate_out = dearest(offer.card, offer.at, tokens_in=tokens, context=context, modes=modes)
+    counted = {"requests": 1, **wanted.fees}
+    fees = sum(fee_nanos(offer.card, offer.at, unit, most, context=context) for unit, most in counted.items())
+    return -(-tokens * rate_in // 1_000_000) + fees, rate_out
+
+
+def _price(candidate: Candidate, wanted: Wanted, gate: Market, now: float) -> Offer | None:
     card = gate.prices.card(candidate.channel, wanted.model, candidate.model_sent)
     if card is None:
         return None
@@ -186,7 +195,7 @@ def _modes(wanted: Wanted, measure: Measure) -> set[Mode]:
     return modes
 
 
-def _no_channel(wanted: Wanted, gate: Gate) -> NoChannel:
+def _no_channel(wanted: Wanted, gate: Market) -> NoChannel:
     if any(wanted.model in c.models or "*" in c.models for c in gate.channels):
         reason = "those that serve it are disabled, closed to this key's groups, or do not offer this endpoint"
     else:
@@ -206,8 +215,8 @@ def _asked(wanted: Wanted, offers: Sequence[Offer], policy: Policy) -> int:
 
 
 def _floor(asked: int, wanted: Wanted, offers: Sequence[Offer], principal: Principal, policy: Policy) -> int:
-    """The lowest limit worth sending. Reasoning models are lowered only where the token says `clamp` outright."""
-    clamp = principal.token.clamp
+    """The lowest limit worth sending. Reasoning models are lowered only where token or owner says `clamp` outright."""
+    clamp = principal.token.clamp if principal.token.clamp is not None else principal.user.clamp
     if clamp is False or (clamp is None and any(offer.traits.reasoning for offer in offers)):
         return asked
     return min(asked, max(policy.min_output, wanted.thinking + 1))

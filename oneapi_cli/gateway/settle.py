@@ -47,6 +47,7 @@ async def _close(ask: Ask, meter: Meter, gate: Gate) -> None:
             seconds=gate.now() - ask.received,
             attempts=len(closing.attempts),
             reason=closing.reason,
+            outcomes=tuple((attempt.channel, attempt.outcome) for attempt in closing.attempts),
         )
     )
 

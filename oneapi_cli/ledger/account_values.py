@@ -54,8 +54,10 @@ class NewUser(NewAccount, frozen=True, kw_only=True):
 class AccountEdit(Struct, frozen=True, kw_only=True):
     """What changes; UNSET leaves it alone. Of remain, add and budget at most one.
 
-    remain_nanos (≥ 0) is set outright, add_nanos moves it. budget_nanos makes the account limited: what remains moves
-    by the difference to the budget before; without one before (unlimited), the budget is what remains.
+    remain_nanos (≥ 0) is set outright, add_nanos moves it; both last until a recurring budget rolls over. budget_nanos
+    makes the account limited: what remains moves by the difference to the budget before; without one before
+    (unlimited), or where the period changes, the budget is what remains. budget_nanos without budget_period does not
+    recur; budget_period alone makes the budget there is recur (None: no more).
     """
 
     name: str | UnsetType = UNSET
@@ -87,7 +89,12 @@ class UserEdit(AccountEdit, frozen=True, kw_only=True):
 
 
 class AccountRow(Struct, frozen=True, kw_only=True):
-    """An account as it stands. Money in nanos; status: 1 enabled, 2 disabled (by hand, or gone from the config)."""
+    """An account as it stands. Money in nanos; status: 1 enabled, 2 disabled (by hand, or gone from the config).
+
+    budget_reset: when a recurring budget rolls over next; None where it does not recur, or until somebody with a time
+    zone has looked. last_reset: when it last did. held_past: what of `held` belongs to periods before that, and weighs
+    on nothing now.
+    """
 
     id: int
     name: str
@@ -99,7 +106,10 @@ class AccountRow(Struct, frozen=True, kw_only=True):
     held: int
     open_holds: int
     budget: int | None
-    budget_period: str | None
+    budget_period: Period | None
+    budget_reset: float | None
+    last_reset: float | None
+    held_past: int
     expires: float | None
     models: tuple[str, ...]
     subnets: tuple[str, ...]
@@ -118,7 +128,7 @@ class AccountRow(Struct, frozen=True, kw_only=True):
 
     @property
     def free(self) -> int:
-        return self.remain - self.held
+        return self.remain - self.held + self.held_past
 
     def status_text(self, now: float) -> str:
         """disabled, expired, exhausted or enabled: the first that applies."""

@@ -4,17 +4,22 @@ Every edit that a request's admission depends on bumps the account's `version`, 
 of every process; balances are read by admission itself. Every change of a balance is a row of `grants` with a reason.
 Names are unique among the living: a removed account keeps its rows and frees its name. A declared token's identity
 belongs to the config: here only its balance and whether it is enabled may change (`declared.py` mirrors the rest).
+
+A recurring budget that is due rolls over before an edit. zone says where its next reset lies; without one the next
+`touch` finds that out. Lists and shows only read: touch the ledger before.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from datetime import tzinfo
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from ..values.accounts import ROOT_USER_ID
+from ..values.money import MAX_NANOS, format_usd
+from .account_reads import get_token, get_user, list_tokens, list_users
 from .account_values import (
     AccountEdit,
     AccountRow,
@@ -29,8 +34,9 @@ from .account_values import (
 )
 from .faults import LedgerError
 from .grants import grant, remain_of, set_remain
-from .rows import TABLES, AccountKind, texts_of, to_json
-from .store import snapshot, transaction
+from .resets import renew
+from .rows import TABLES, AccountKind, to_json
+from .store import transaction
 
 __all__ = [
     "NewToken",
@@ -59,7 +65,9 @@ MOST_NAME_CHARACTERS = 200
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
 
-def add_token(db: sqlite3.Connection, new: NewToken, *, now: float, actor: str = "cli") -> TokenRow:
+def add_token(
+    db: sqlite3.Connection, new: NewToken, *, now: float, actor: str = "cli", zone: tzinfo | None = None
+) -> TokenRow:
     """Make a token and grant its budget. Raises LedgerError: the name or the key is taken, no such user, no budget."""
     with transaction(db):
         owner = get_user(db, new.user)
@@ -71,23 +79,24 @@ def add_token(db: sqlite3.Connection, new: NewToken, *, now: float, actor: str =
         }
         id = insert_account(db, "token", columns)
         _grant_budget(db, "token", id, new, (actor, now))
+        renew(db, ("token", id), now, zone)
         return get_token(db, id)
 
 
-def get_token(db: sqlite3.Connection, who: str | int) -> TokenRow:
-    """A living token by name or id (digits are an id only where no token has that name). Raises LedgerError."""
-    return _token(_find(db, "token", who))
-
-
-def list_tokens(db: sqlite3.Connection) -> list[TokenRow]:
-    """Living tokens, oldest first."""
-    return [_token(row) for row in _select(db, "token", "", ())]
-
-
-def edit_token(db: sqlite3.Connection, who: str | int, edit: TokenEdit, *, now: float, actor: str = "cli") -> TokenRow:
+def edit_token(
+    db: sqlite3.Connection,
+    who: str | int,
+    edit: TokenEdit,
+    *,
+    now: float,
+    actor: str = "cli",
+    zone: tzinfo | None = None,
+) -> TokenRow:
     """Change a token. Raises LedgerError: unknown, name taken, less than 0, or declared (identity is the config's)."""
     with transaction(db):
         token = get_token(db, who)
+        if renew(db, ("token", token.id), now, zone):
+            token = get_token(db, token.id)
         if token.source == "declared":
             _refuse_identity(token, edit)
         changed = _changes(db, "token", token, edit)
@@ -95,6 +104,7 @@ def edit_token(db: sqlite3.Connection, who: str | int, edit: TokenEdit, *, now: 
             changed["user_id"] = get_user(db, edit.user).id
         apply_changes(db, "token", token.id, changed, now)
         _edit_balance(db, "token", token, edit, (actor, now))
+        renew(db, ("token", token.id), now, zone)
         return get_token(db, token.id)
 
 
@@ -108,10 +118,14 @@ def rotate_token(db: sqlite3.Connection, who: str | int, key_sha256: bytes, hint
 
 
 def remove_token(db: sqlite3.Connection, who: str | int, *, now: float) -> TokenRow:
-    """Remove a token: its key is unknown, its name free, its history stays. Returns it as it stood."""
+    """Remove a token: its key is unknown, its name free, its history stays. Returns it as it stood.
+
+    Raises LedgerError for one that the config declares; one gone from there may be removed.
+    """
     with transaction(db):
         token = get_token(db, who)
-        _refuse_declared(token, "it")
+        if not token.absent:
+            _refuse_declared(token, "it")
         apply_changes(db, "token", token.id, {"key_sha256": None, "removed": now}, now)
         return token
 
@@ -119,33 +133,37 @@ def remove_token(db: sqlite3.Connection, who: str | int, *, now: float) -> Token
 # --- users ----------------------------------------------------------------------------------------------------------
 
 
-def add_user(db: sqlite3.Connection, new: NewUser, *, now: float, actor: str = "cli") -> UserRow:
+def add_user(
+    db: sqlite3.Connection, new: NewUser, *, now: float, actor: str = "cli", zone: tzinfo | None = None
+) -> UserRow:
     """Make a user and grant the budget. Raises LedgerError: the name is taken, no budget."""
     with transaction(db):
         id = insert_account(db, "user", {**account_columns(db, "user", new, now), **_user_columns(new)})
         _grant_budget(db, "user", id, new, (actor, now))
+        renew(db, ("user", id), now, zone)
         return get_user(db, id)
 
 
-def get_user(db: sqlite3.Connection, who: str | int) -> UserRow:
-    """A living user by name or id. Raises LedgerError."""
-    return _user(_find(db, "user", who))
-
-
-def list_users(db: sqlite3.Connection) -> list[UserRow]:
-    """Living users, `root` first."""
-    return [_user(row) for row in _select(db, "user", "", ())]
-
-
-def edit_user(db: sqlite3.Connection, who: str | int, edit: UserEdit, *, now: float, actor: str = "cli") -> UserRow:
+def edit_user(
+    db: sqlite3.Connection,
+    who: str | int,
+    edit: UserEdit,
+    *,
+    now: float,
+    actor: str = "cli",
+    zone: tzinfo | None = None,
+) -> UserRow:
     """Change a user. `root` stays an enabled, unlimited admin: it is who the operator is. Raises LedgerError."""
     with transaction(db):
         user = get_user(db, who)
+        if renew(db, ("user", user.id), now, zone):
+            user = get_user(db, user.id)
         if user.id == ROOT_USER_ID and _demotes(edit):
             raise LedgerError("`root` is always enabled, unlimited and an admin; make another user and limit that one.")
         changed = {**_changes(db, "user", user, edit), **_user_columns(edit)}
         apply_changes(db, "user", user.id, changed, now)
         _edit_balance(db, "user", user, edit, (actor, now))
+        renew(db, ("user", user.id), now, zone)
         return get_user(db, user.id)
 
 
@@ -172,6 +190,7 @@ def account_columns(db: sqlite3.Connection, kind: AccountKind, new: NewAccount, 
     _check_name(db, kind, new.name, None)
     if (new.budget_nanos is None) != new.unlimited:
         raise LedgerError(f"{kind.capitalize()} {new.name} needs either a budget or to be unlimited.")
+    _check_budget(new.budget_nanos, new.budget_period)
     return {
         "name": new.name,
         "unlimited": new.unlimited,
@@ -255,7 +274,17 @@ def _changes(db: sqlite3.Connection, kind: AccountKind, row: AccountRow, edit: A
         changed |= {"unlimited": edit.unlimited} | ({"budget": None, "budget_period": None} if edit.unlimited else {})
     if edit.budget_period is not UNSET:
         changed["budget_period"] = edit.budget_period
+    _check_budget(changed.get("budget", row.budget), changed.get("budget_period"))
+    if changed.get("budget_period", row.budget_period) != row.budget_period:
+        changed["budget_reset"] = None
     return changed
+
+
+def _check_budget(budget: int | None, period: Period | None) -> None:
+    if budget is None and period is not None:
+        raise LedgerError(f"Only a budget can recur every {period}; give one.")
+    if budget is not None and budget > MAX_NANOS:
+        raise LedgerError(f"A budget cannot be more than {format_usd(MAX_NANOS)}.")
 
 
 def _edit_balance(
@@ -271,8 +300,10 @@ def _edit_balance(
         reason = "add" if edit.add_nanos >= 0 else "take away"
         grant(db, kind, row.id, edit.add_nanos, reason=reason, actor=actor, now=now)
     elif edit.budget_nanos is not UNSET:
-        before = 0 if row.unlimited or row.budget is None else remain_of(db, kind, row.id) - row.budget
-        remain = max(0, before + edit.budget_nanos)
+        remain = edit.budget_nanos
+        period = None if edit.budget_period is UNSET else edit.budget_period
+        if not row.unlimited and row.budget is not None and period == row.budget_period:
+            remain = max(0, remain_of(db, kind, row.id) - row.budget + edit.budget_nanos)
         set_remain(db, kind, row.id, remain, reason="budget changed", actor=actor, now=now, kind="budget")
 
 
@@ -312,51 +343,3 @@ def _check_name(db: sqlite3.Connection, kind: AccountKind, name: str, own_id: in
     ).fetchone()
     if row is not None and row[0] != own_id:
         raise LedgerError(f"There is a {kind} named {name} already; names are unique, take another.")
-
-
-# --- reading --------------------------------------------------------------------------------------------------------
-
-_SHARED = tuple(name for name in AccountRow.__struct_fields__)
-_OWN: dict[AccountKind, tuple[str, ...]] = {
-    "token": ("user_id", "hint", "source", "declared_at", "absent"),
-    "user": ("admin", "groups", "multiplier"),
-}
-
-
-def _select(db: sqlite3.Connection, kind: AccountKind, where: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
-    """Living accounts as columns by name. `where` is ours, never a client's text."""
-    names = (*_SHARED, *_OWN[kind])
-    columns = ", ".join(f"a.{name}" for name in names)
-    owner = ", u.name FROM tokens a JOIN users u ON u.id = a.user_id" if kind == "token" else " FROM users a"
-    sql = f"SELECT {columns}{owner} WHERE a.removed IS NULL{where} ORDER BY a.id"
-    labels = (*names, "user") if kind == "token" else names
-    with snapshot(db):
-        return [dict(zip(labels, row, strict=True)) for row in db.execute(sql, values)]
-
-
-def _find(db: sqlite3.Connection, kind: AccountKind, who: str | int) -> dict[str, Any]:
-    if isinstance(who, str) and (found := _select(db, kind, " AND a.name = ?", (who,))):
-        return found[0]
-    digits = str(who).removeprefix("#")
-    is_id = digits.isascii() and digits.isdecimal() and len(digits) < 19
-    if is_id and (found := _select(db, kind, " AND a.id = ?", (int(digits),))):
-        return found[0]
-    raise LedgerError(f"There is no {kind} {who}; `oneapi {kind} list` shows those there are.")
-
-
-def _common(row: dict[str, Any]) -> dict[str, Any]:
-    lists: dict[str, Any] = {name: texts_of(row[name]) for name in ("models", "subnets", "groups") if name in row}
-    flags: dict[str, Any] = {
-        name: bool(row[name]) for name in ("unlimited", "passthrough", "absent", "admin") if name in row
-    }
-    clamp = None if row["clamp"] is None else bool(row["clamp"])
-    return {**row, **lists, **flags, "clamp": clamp}
-
-
-def _token(row: dict[str, Any]) -> TokenRow:
-    fields = _common(row)
-    return msgspec.convert({**fields, "status": 2 if fields["absent"] else fields["status"]}, TokenRow)
-
-
-def _user(row: dict[str, Any]) -> UserRow:
-    return msgspec.convert(_common(row), UserRow)

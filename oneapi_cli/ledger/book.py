@@ -16,8 +16,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import TypeVar
+
+import msgspec
 
 from ..values.accounts import Principal
 from ..values.errors import Overloaded
@@ -33,10 +36,12 @@ from .owners import Ownership, mark_ended, take_ownership
 from .readers import Readers
 from .receipts import Receipt, read_receipt
 from .recovery import AfterCrash, Recovered, recover
+from .retention import Pruned, prune_batch
 from .rows import AccountKind, find_principal
 from .settling import Settling
 from .store import Connection, Sync, open_ledger, transaction
-from .waiting import WaitingRoom, overloaded
+from .upkeep import Touched, touch
+from .waiting import Tried, WaitingRoom, attempt, overloaded
 from .writer import Job
 
 __all__ = ["AccountChanged", "Adjusted", "Book", "LedgerError", "LedgerUnavailable", "Recovered"]
@@ -55,9 +60,13 @@ LEFT = Closing(state="released", cost_nanos=0, status=LEFT_STATUS, reason="the c
 class Book:
     """Made by `open`, used between `start` and `stop`. `recovered` says what the dead had left open."""
 
-    def __init__(self, db: Connection, own: Ownership, recovered: Recovered, clock: Clock, ticks: Clock) -> None:
+    def __init__(
+        self, db: Connection, own: Ownership, recovered: Recovered, clocks: tuple[Clock, Clock], zone: tzinfo
+    ) -> None:
+        clock, ticks = clocks
         self.path = db.path
         self.recovered = recovered
+        self.zone = zone
         self._db = db
         self._own = own
         self._clock = clock
@@ -81,10 +90,12 @@ class Book:
         create: bool = True,
         clock: Clock = time.time,  # noqa: TID251 - the edge; tests give another
         ticks: Clock = time.monotonic,
+        zone: tzinfo = UTC,
     ) -> Book:
         """Open (or make) the ledger, become an owner of holds, resolve those of the dead. Blocks.
 
-        clock: unix seconds, for rows; ticks: monotonic seconds, for waiting. Raises LedgerError.
+        clock: unix seconds, for rows; ticks: monotonic seconds, for waiting; zone: where recurring budgets roll over.
+        Raises LedgerError.
         """
         db = open_ledger(path, create=create, sync=sync, now=clock())
         try:
@@ -94,7 +105,7 @@ class Book:
             raise
         try:
             recovered = recover(db, db.path, own, after_crash, clock())
-            return cls(db, own, recovered, clock, ticks)
+            return cls(db, own, recovered, (clock, ticks), zone)
         except BaseException:
             own.release(unlink=True)
             db.close()
@@ -178,8 +189,8 @@ class Book:
         since = self._ticks()
         closed = self._room.closed(ask.principal)
 
-        def work(db: sqlite3.Connection) -> Hold | TooTight | Wait:
-            return holding.reserve(db, ask, Moment(owner=self._own.id, now=self._clock(), closed=closed))
+        def work(db: sqlite3.Connection) -> Tried:
+            return attempt(db, ask, msgspec.structs.replace(self._moment(), closed=closed))
 
         try:
             found = await self._desk.run(work, unheard=self._unheard, skippable=True)
@@ -187,6 +198,9 @@ class Book:
             raise overloaded(error) from error
         if isinstance(found, Wait):
             return await self._room.wait(ask, since, found.tight)
+        if isinstance(found, Exception):
+            raise found
+        assert found is not None, "only a waiter that left has no answer"
         return found
 
     async def extend(self, request_id: str, nanos: int) -> int | None:
@@ -195,7 +209,7 @@ class Book:
 
         Raises LedgerError for a request that is not open, Overloaded.
         """
-        return await self._run(lambda db: holding.extend(db, request_id, nanos, self._clock()))
+        return await self._run(lambda db: holding.extend(db, request_id, nanos, self._clock(), self.zone))
 
     async def close(self, request_id: str, closing: Closing) -> Settlement:
         """Settle, release or keep; the same id again returns the first result.
@@ -241,18 +255,43 @@ class Book:
             raise overloaded(error) from error
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """A short write by the writer, in a savepoint of its transaction (the functions of `accounts` fit).
-
-        Wakes waiters.
+        """A short write by the writer, in a savepoint of its transaction (the functions of `accounts` and `external`
+        fit). The ledger is touched first; waiters are woken after.
         """
-        found = await self._run(work)
+
+        def touched(db: sqlite3.Connection) -> T:
+            touch(db, self.zone, self._clock())
+            return work(db)
+
+        found = await self._run(touched)
         self._room.stir()
         return found
+
+    async def touch(self) -> Touched:
+        """What time alone changes (`upkeep.py`): before balances are read, and once a minute. Raises Overloaded."""
+        found = await self._run(lambda db: touch(db, self.zone, self._clock()))
+        if found.resets:
+            self._room.stir()
+        return found
+
+    async def prune(self, older_than: float) -> Pruned:
+        """Fold what closed before `older_than`, a batch at a time, so that requests go on between them. Raises
+        Overloaded.
+        """
+        total = Pruned(more=True)
+        while total.more:
+            total = total.plus(await self._run(lambda db: prune_batch(db, older_than, self._clock())))
+        return total
 
     @property
     def waiting(self) -> int:
         """Requests in line for held money."""
         return len(self._room)
+
+    @property
+    def commits(self) -> int:
+        """Transactions that this process has committed."""
+        return self._desk.commits
 
     @property
     def pending(self) -> int:
@@ -268,9 +307,9 @@ class Book:
             raise overloaded(error) from error
 
     def _moment(self) -> Moment:
-        return Moment(owner=self._own.id, now=self._clock())
+        return Moment(owner=self._own.id, now=self._clock(), zone=self.zone)
 
-    def _unheard(self, job: Job[Hold | TooTight | Wait]) -> None:
+    def _unheard(self, job: Job[Tried]) -> None:
         if job.ran and isinstance(job.outcome, Hold):
             self._give_back(job.outcome)
 

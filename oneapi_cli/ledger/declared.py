@@ -120,6 +120,8 @@ def _mirror_one(db: sqlite3.Connection, token: DeclaredToken, row: dict[str, Any
         "absent": 0,
     }
     changed = {name: value for name, value in wanted.items() if row[name] != value}
+    if "budget_period" in changed:
+        changed["budget_reset"] = None
     # A line that moved in the file changes nothing for a request: no new version for it.
     if moved := changed.pop("declared_at", None):
         db.execute("UPDATE tokens SET declared_at = ? WHERE id = ?", (moved, row["id"]))
@@ -132,9 +134,10 @@ def _budget_notice(db: sqlite3.Connection, token: DeclaredToken, row: dict[str, 
         return []
     remain = db.execute("SELECT granted - used FROM tokens WHERE id = ?", (row["id"],)).fetchone()[0]
     before = "unlimited" if row["budget"] is None else format_usd(row["budget"])
+    until = "as before" if token.budget_period is None else f"until the next {token.budget_period} begins"
     return [
         f"{token.where}: the budget of token {token.name} changed from {before} to {format_usd(token.budget_nanos)};"
-        f" {format_usd(remain)} remain as before. To change that: oneapi token edit {token.name} --remain AMOUNT"
+        f" {format_usd(remain)} remain {until}. To change that: oneapi token edit {token.name} --remain AMOUNT"
     ]
 
 

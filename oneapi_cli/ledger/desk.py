@@ -36,6 +36,11 @@ class Desk:
     def started(self) -> bool:
         return self._loop is not None
 
+    @property
+    def commits(self) -> int:
+        """Transactions of this writer so far."""
+        return self._writer.commits
+
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._checkpoints.start()

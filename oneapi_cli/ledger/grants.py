@@ -1,7 +1,7 @@
 """Every change of a balance by hand or by rule: one row with a reason, and the column beside it, in one transaction.
 
 `kind` says what sort of edit it was: `budget` (a first or changed budget), `add`, `set` (remain was set outright),
-`reset` (a recurring budget rolled over).
+`reset` (a recurring budget rolled over; with a `request`, what a request of an earlier period cost is given back).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..values.money import MAX_NANOS, format_usd
 from .faults import LedgerError
-from .rows import TABLES, AccountKind
+from .rows import TABLES, AccountKey, AccountKind, storable
 from .store import transaction
 
 GrantKind = Literal["budget", "add", "set", "reset"]
@@ -40,7 +40,7 @@ def grant(
             )
         if abs(delta_nanos) > MAX_NANOS or remain + delta_nanos > MAX_NANOS:
             raise LedgerError(f"A balance cannot be more than {format_usd(MAX_NANOS)}.")
-        _book(db, account, id, delta_nanos, (kind, reason, actor, now))
+        book(db, (account, id), delta_nanos, kind=kind, reason=reason, actor=actor, now=now)
         return remain + delta_nanos
 
 
@@ -63,7 +63,7 @@ def set_remain(
         raise LedgerError(f"What remains must be between $0 and {format_usd(MAX_NANOS)}; {format_usd(nanos)} is not.")
     with transaction(db):
         delta = nanos - remain_of(db, account, id)
-        _book(db, account, id, delta, (kind, reason, actor, now))
+        book(db, (account, id), delta, kind=kind, reason=reason, actor=actor, now=now)
 
 
 def remain_of(db: sqlite3.Connection, account: AccountKind, id: int) -> int:
@@ -74,11 +74,22 @@ def remain_of(db: sqlite3.Connection, account: AccountKind, id: int) -> int:
     return int(row[0])
 
 
-def _book(
-    db: sqlite3.Connection, account: AccountKind, id: int, delta: int, entry: tuple[GrantKind, str, str, float]
+def book(
+    db: sqlite3.Connection,
+    key: AccountKey,
+    delta: int,
+    *,
+    kind: GrantKind,
+    reason: str,
+    actor: str,
+    now: float,
+    request: int | None = None,
 ) -> None:
+    """The row and the column, nothing tested. request: the row that a `reset` grant makes good for."""
+    account, id = key
     db.execute(
-        f"INSERT INTO grants ({account}_id, delta_nanos, kind, reason, actor, created) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - names are ours
-        (id, delta, *entry),
+        f"INSERT INTO grants ({account}_id, delta_nanos, kind, reason, actor, created, request)"  # noqa: S608 - names are ours
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (id, delta, kind, storable(reason), storable(actor), now, request),
     )
-    db.execute(f"UPDATE {TABLES[account]} SET granted = granted + ?, updated = ? WHERE id = ?", (delta, entry[3], id))  # noqa: S608 - names are ours
+    db.execute(f"UPDATE {TABLES[account]} SET granted = granted + ?, updated = ? WHERE id = ?", (delta, now, id))  # noqa: S608 - names are ours

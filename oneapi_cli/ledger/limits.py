@@ -7,11 +7,13 @@ A request counts the tokens that it can use at most, and from its settlement on 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from ..values.errors import Throttled
-from .rows import AccountKey
+from ..values.holds import Allowance, RateLimits
+from .rows import AccountKey, AccountKind
 
 WINDOW_SECONDS = 60.0
 CONCURRENT_RETRY_SECONDS = 1.0
@@ -29,8 +31,50 @@ class Rates(Struct, frozen=True, kw_only=True):
     concurrent: int | None
 
 
-def check(db: sqlite3.Connection, rates: Rates, tokens: int, now: float) -> None:
-    """Whether one more request of at most `tokens` tokens is within the rates. Raises Throttled, with Retry-After."""
+def check(db: sqlite3.Connection, rates: Rates, tokens: int, now: float, *, of: Sequence[Rates] = ()) -> None:
+    """Whether one more request of at most `tokens` tokens is within the rates.
+
+    Raises Throttled, with Retry-After and how all the rates `of` the caller stand.
+    """
+    try:
+        _check(db, rates, tokens, now)
+    except Throttled as refused:
+        refused.rates = standing(db, of, now)
+        raise
+
+
+def standing(db: sqlite3.Connection, of: Sequence[Rates], now: float) -> RateLimits | None:
+    """How the caller's rates stand now, each by the tighter of its accounts; None where none has rpm or tpm."""
+    requests: list[Allowance] = []
+    tokens: list[Allowance] = []
+    for rates in of:
+        if rates.rpm is None and rates.tpm is None:
+            continue
+        count, used, oldest = db.execute(_WINDOW[rates.key[0]], (rates.key[1], now - WINDOW_SECONDS)).fetchone()
+        reset = 0.0 if oldest is None else _until(oldest, now)
+        if rates.rpm is not None:
+            requests.append(Allowance(limit=rates.rpm, remaining=max(0, rates.rpm - count), reset_seconds=reset))
+        if rates.tpm is not None:
+            tokens.append(Allowance(limit=rates.tpm, remaining=max(0, rates.tpm - used), reset_seconds=reset))
+    if not requests and not tokens:
+        return None
+    return RateLimits(requests=min(requests, key=_slack, default=None), tokens=min(tokens, key=_slack, default=None))
+
+
+def _slack(allowance: Allowance) -> tuple[int, float]:
+    return allowance.remaining, -allowance.reset_seconds
+
+
+# Absurd counts are cut off, so that no sum goes beyond 64 bits.
+_WINDOW: Mapping[AccountKind, str] = {
+    "token": "SELECT count(*), coalesce(sum(min(tokens, 1000000000000)), 0), min(admitted) FROM requests"
+    " WHERE token_id = ? AND admitted > ?",
+    "user": "SELECT count(*), coalesce(sum(min(tokens, 1000000000000)), 0), min(admitted) FROM requests"
+    " WHERE user_id = ? AND admitted > ?",
+}
+
+
+def _check(db: sqlite3.Connection, rates: Rates, tokens: int, now: float) -> None:
     who = f"{rates.key[0]} {rates.name}"
     if rates.concurrent is not None and rates.open_holds >= rates.concurrent:
         raise Throttled(
@@ -56,8 +100,7 @@ def _check_tokens(db: sqlite3.Connection, rates: Rates, tokens: int, now: float)
             " ask for a smaller output limit."
         )
     since = now - WINDOW_SECONDS
-    found = db.execute(f"SELECT sum(tokens) FROM requests WHERE {kind}_id = ? AND admitted > ?", (id, since)).fetchone()  # noqa: S608 - names are ours
-    excess = (found[0] or 0) + tokens - rates.tpm
+    excess = db.execute(_WINDOW[kind], (id, since)).fetchone()[1] + tokens - rates.tpm
     if excess <= 0:
         return
     # The window frees the oldest first: the wait ends with the one that brings the sum low enough.

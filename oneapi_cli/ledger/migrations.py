@@ -6,8 +6,12 @@ the triggers keep a request moving forward only: once closed, its state and its 
 rows of `adjustments`.
 
 `owner_id` is the process that opened a hold; NULL is nobody's (an external hold), which no crash recovery touches.
-`admitted` is NULL for refused requests, so that rate limits walk an index of admitted ones alone, however many were
-refused.
+`admitted` is NULL for refused requests and external holds, so that rate limits walk an index of admitted ones alone,
+however many others there are.
+
+`token_past` and `user_past` are the part of a hold that was open when that account's recurring budget last rolled over
+(`resets.py`); `held_past` is their sum over open holds. A grant that names a request gives an account back what such a
+request cost, so that a period pays for its own requests only.
 """
 
 from __future__ import annotations
@@ -31,6 +35,8 @@ _ACCOUNT_COLUMNS = """
     budget INTEGER CHECK (budget >= 0),
     budget_period TEXT CHECK (budget_period IN ('day', 'week', 'month')),
     budget_reset REAL,
+    last_reset REAL,
+    held_past INTEGER NOT NULL DEFAULT 0 CHECK (held_past >= 0),
     expires REAL,
     models TEXT NOT NULL DEFAULT '[]',
     subnets TEXT NOT NULL DEFAULT '[]',
@@ -62,11 +68,15 @@ CREATE TABLE requests (
     waited REAL NOT NULL DEFAULT 0,
     hold_nanos INTEGER NOT NULL DEFAULT 0 CHECK (hold_nanos >= 0),
     fixed_nanos INTEGER NOT NULL DEFAULT 0 CHECK (fixed_nanos >= 0),
+    token_past INTEGER NOT NULL DEFAULT 0 CHECK (token_past BETWEEN 0 AND hold_nanos),
+    user_past INTEGER NOT NULL DEFAULT 0 CHECK (user_past BETWEEN 0 AND hold_nanos),
     tokens INTEGER NOT NULL DEFAULT 0 CHECK (tokens >= 0),
     asked INTEGER NOT NULL DEFAULT 0,
     output_limit INTEGER NOT NULL DEFAULT 0,
     bounded INTEGER NOT NULL DEFAULT 1 CHECK (bounded IN (0, 1)),
     cost_nanos INTEGER NOT NULL DEFAULT 0 CHECK (cost_nanos >= 0),
+    input_tokens INTEGER,
+    output_tokens INTEGER,
     status INTEGER,
     channel TEXT NOT NULL DEFAULT '',
     model_sent TEXT NOT NULL DEFAULT '',
@@ -111,11 +121,15 @@ _FIRST = (
     "CREATE UNIQUE INDEX live_user_names ON users (name) WHERE removed IS NULL",
     "CREATE UNIQUE INDEX live_token_names ON tokens (name) WHERE removed IS NULL",
     "CREATE INDEX tokens_of_user ON tokens (user_id)",
+    "CREATE INDEX recurring_users ON users (budget_reset) WHERE budget_period IS NOT NULL",
+    "CREATE INDEX recurring_tokens ON tokens (budget_reset) WHERE budget_period IS NOT NULL",
     "CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, "
     "started REAL NOT NULL, ended REAL) STRICT",
     _REQUESTS,
     "CREATE INDEX admitted_of_token ON requests (token_id, admitted)",
     "CREATE INDEX admitted_of_user ON requests (user_id, admitted)",
+    # What reports, retention and one token's own log walk; `created` never changes, so neither does an entry.
+    "CREATE INDEX created_of_token ON requests (token_id, created)",
     "CREATE INDEX open_holds ON requests (owner_id) WHERE state = 'held'",
     "CREATE INDEX kept_requests ON requests (id) WHERE state = 'kept'",
     """CREATE TABLE attempts (
@@ -147,7 +161,10 @@ _FIRST = (
     reason TEXT NOT NULL,
     actor TEXT NOT NULL,
     usage TEXT,
-    created REAL NOT NULL
+    created REAL NOT NULL,
+    token_past INTEGER NOT NULL DEFAULT 0,
+    user_past INTEGER NOT NULL DEFAULT 0,
+    CHECK (token_past IN (0, delta_nanos) AND user_past IN (0, delta_nanos))
     ) STRICT""",
     "CREATE INDEX adjustments_of_request ON adjustments (request)",
     f"""CREATE TABLE grants (
@@ -157,10 +174,23 @@ _FIRST = (
     reason TEXT NOT NULL,
     actor TEXT NOT NULL,
     created REAL NOT NULL,
-    {_ONE_ACCOUNT}
+    request INTEGER REFERENCES requests (id),
+    {_ONE_ACCOUNT},
+    CHECK (request IS NULL OR kind = 'reset')
     ) STRICT""",
+    "CREATE INDEX grants_of_request ON grants (request) WHERE request IS NOT NULL",
     "CREATE INDEX grants_of_token ON grants (token_id) WHERE token_id IS NOT NULL",
     "CREATE INDEX grants_of_user ON grants (user_id) WHERE user_id IS NOT NULL",
+    """CREATE TABLE externals (
+    request INTEGER PRIMARY KEY REFERENCES requests (id) ON DELETE CASCADE,
+    token_id INTEGER NOT NULL REFERENCES tokens (id),
+    transaction_id TEXT NOT NULL CHECK (length(transaction_id) BETWEEN 1 AND 128),
+    expires REAL NOT NULL,
+    auto_confirmed INTEGER NOT NULL DEFAULT 0 CHECK (auto_confirmed IN (0, 1)),
+    elapsed_ms INTEGER,
+    UNIQUE (token_id, transaction_id)
+    ) STRICT""",
+    "CREATE INDEX externals_of_token ON externals (token_id)",
     f"""CREATE TABLE carried (
     id INTEGER PRIMARY KEY,
     granted INTEGER NOT NULL DEFAULT 0,
@@ -172,7 +202,7 @@ _FIRST = (
     "CREATE UNIQUE INDEX carried_of_token ON carried (token_id) WHERE token_id IS NOT NULL",
     "CREATE UNIQUE INDEX carried_of_user ON carried (user_id) WHERE user_id IS NOT NULL",
     """CREATE TRIGGER requests_move_forward
-    BEFORE UPDATE OF state, cost_nanos, hold_nanos ON requests WHEN OLD.state <> 'held'
+    BEFORE UPDATE OF state, cost_nanos, hold_nanos, token_past, user_past ON requests WHEN OLD.state <> 'held'
     BEGIN SELECT RAISE(ABORT, 'a closed request does not change'); END""",
     """CREATE TRIGGER held_never_becomes_refused
     BEFORE UPDATE OF state ON requests WHEN OLD.state = 'held' AND NEW.state = 'refused'

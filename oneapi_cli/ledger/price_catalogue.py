@@ -1,4 +1,8 @@
-"""genai-prices, read once per model into a card. The only module that knows that library; it is imported on first use.
+"""genai-prices, read once per model into a card: as installed, or an update of it that lies beside the ledger.
+
+The only module that knows that library; it is imported on first use. An update is checked as a whole, when it is kept
+and again when it is read: every listing must make a card, or none of it is used, because a list that is only half
+understood would leave models unpriced in silence.
 
 Importing it takes 0.27 s and asking it for a price 0.2–0.4 ms (measured 2026-11), so nothing here is on a request's
 path after the first request for a model. What its own `calc_price` would answer, a card's sheets answer to the last
@@ -7,17 +11,28 @@ digit: a property test holds them together over the whole catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Struct
+
+from .faults import LedgerError
 from .price_card import ALWAYS, Base, Card, Condition, Rate, Variant, make_rate
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, PriceVariant, Provider, TieredPrices
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 64 << 20
+Listing = Mapping[tuple[str, str], Card | None]
 
 LEAST_SECONDS: Mapping[tuple[str, str], int] = {
     ("groq", "whisper-large-v3"): 10,
@@ -25,6 +40,22 @@ LEAST_SECONDS: Mapping[tuple[str, str], int] = {
 }
 """Shorter audio is billed as this long. The catalogue has the rule in its code instead of its data.
 Source: https://groq.com/pricing and genai_prices/types.py, ModelInfo.calc_price (2026-11)"""
+
+
+class Update(Struct, frozen=True):
+    """A catalogue that passed the checks. fetched: when, UTC."""
+
+    snapshot: DataSnapshot
+    fetched: datetime
+    source: str
+
+
+class KeptFile(Struct, frozen=True):
+    """An update as it lies beside the ledger."""
+
+    fetched: str
+    source: str
+    providers: list[dict[str, Any]]
 
 
 @lru_cache(maxsize=10_000)
@@ -55,18 +86,101 @@ def catalogue_ids() -> tuple[str, ...]:
     return tuple(provider.id for provider in _snapshot().providers)
 
 
-@cache
 def catalogue_version() -> str:
-    """What origins call the catalogue: `genai-prices 0.2.3`."""
-    from importlib.metadata import version
+    """What origins call the catalogue: `genai-prices 0.2.3`, or `genai-prices of 2026-11-22` for an update."""
+    return _current()[1]
 
-    return f"genai-prices {version('genai-prices')}"
+
+def use_catalogue(file: Path | None) -> None:
+    """From now on prices come from this update where it is there, else from the installed catalogue.
+
+    Looks at the file's stamp only, so it may be called whenever prices are made; what changed is read on first use.
+    Whoever is pricing in another thread meanwhile finishes with the one or the other. Several ledgers in one process
+    share the last update named.
+    """
+    global _stamp, _file
+    try:
+        found = file.stat() if file is not None else None
+    except OSError:
+        found = None
+    stamp = (str(file), found.st_mtime_ns, found.st_size) if found is not None else None
+    if stamp != _stamp:
+        _stamp, _file = stamp, file if stamp is not None else None
+        for cached in (_current, catalogue_card, catalogue_ids):
+            cached.cache_clear()
+
+
+_stamp: tuple[str, int, int] | None = None
+_file: Path | None = None
 
 
 def _snapshot() -> DataSnapshot:
+    return _current()[0]
+
+
+@cache
+def _current() -> tuple[DataSnapshot, str]:
+    """What is priced by, and its name. An update that cannot be read is no reason to stop: the installed one serves."""
+    if _file is not None:
+        try:
+            update = read_update(_file)
+        except LedgerError as problem:
+            log.warning("%s Until then the installed prices are used.", problem.sentence)
+        else:
+            return update.snapshot, f"genai-prices of {update.fetched:%Y-%m-%d}"
+    return installed()
+
+
+def installed() -> tuple[DataSnapshot, str]:
+    """The catalogue that came with the program, and its name."""
+    from importlib.metadata import version
+
     from genai_prices.data_snapshot import get_snapshot
 
-    return get_snapshot()
+    return get_snapshot(), f"genai-prices {version('genai-prices')}"
+
+
+def read_update(file: Path) -> Update:
+    """The update kept in `file`. Raises LedgerError: unreadable, or not a catalogue that this release understands."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(MOST_BYTES + 1)
+        kept = msgspec.json.decode(raw, type=KeptFile)
+        fetched = datetime.fromisoformat(kept.fetched).astimezone(UTC)
+    except OSError as error:
+        raise LedgerError(f"{file} cannot be read ({(error.strerror or 'unknown error').lower()}).") from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise LedgerError(f"{file} is not a price list; run `oneapi price update` again, or remove it.") from error
+    return Update(checked(kept.providers, str(file)), fetched, kept.source)
+
+
+def listings(snapshot: DataSnapshot) -> Listing:
+    """(provider, model) → card, for everything in a catalogue that has amounts."""
+    return {
+        (provider.id, model.id): listed_card(provider, provider, model)
+        for provider in snapshot.providers
+        for model in provider.models
+    }
+
+
+def checked(raw: Sequence[Mapping[str, Any]], source: str) -> DataSnapshot:
+    """Published providers → a catalogue in which every listing makes a card. Raises LedgerError otherwise."""
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import _providers_from_raw  # its own updater's way in; the version's lower bound is pinned
+
+    if not raw:
+        raise LedgerError(f"The price list of {source} is empty; nothing was changed.")
+    try:
+        snapshot = DataSnapshot(_providers_from_raw(list(raw)), from_auto_update=False)
+        priced = sum(card is not None for card in listings(snapshot).values())
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise LedgerError(
+            f"The price list of {source} has something that this release does not understand; upgrade oneapi. Nothing"
+            " was changed."
+        ) from error
+    if not priced:
+        raise LedgerError(f"The price list of {source} has no price in it; nothing was changed.")
+    return snapshot
 
 
 def _owner(snapshot: DataSnapshot, provider: Provider, model: ModelInfo) -> Provider:

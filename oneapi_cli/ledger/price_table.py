@@ -64,6 +64,21 @@ OPENAI_ROWS = (
         source=f"{_OPENAI_MODELS}/gpt-4o-audio-preview",
         checked="2026-11",
     ),
+    # They search before every answer, and each search is charged beside the tokens that the catalogue has.
+    Row(
+        books=("openai",),
+        models=("gpt-4o-search-preview*", "gpt-4o-mini-search-preview*"),
+        rates={"request": "0.025"},
+        source="https://developers.openai.com/api/docs/pricing (web search preview, non-reasoning models)",
+        checked="2026-11",
+    ),
+    Row(
+        books=("openai",),
+        models=("gpt-5-search-api*",),
+        rates={"request": "0.01"},
+        source="https://developers.openai.com/api/docs/pricing (web search)",
+        checked="2026-11",
+    ),
     # OpenAI calls its moderation models free; the catalogue lists them without an amount.
     Row(
         books=("openai",),

@@ -11,6 +11,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 
 from msgspec import json
 
@@ -19,7 +20,7 @@ from oneapi_cli.values.vendor import Channel, PriceLine
 
 from .cost import Mode, dearest, fee_nanos
 from .price_card import Base, Card, Rate, Sheet, make_rate
-from .price_catalogue import catalogue_card
+from .price_catalogue import catalogue_card, use_catalogue
 from .price_table import free_rates, own_card, with_own
 
 __all__ = [
@@ -45,10 +46,17 @@ class Prices:
     """The prices of one config generation.
 
     global_lines: the config's `prices:`. books: our vendors' names → their id in the catalogue, for `priced_as:
-    moonshot`.
+    moonshot`. update: where a newer catalogue may lie (`price_updates.update_file`).
     """
 
-    def __init__(self, global_lines: Mapping[str, PriceLine], *, books: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        global_lines: Mapping[str, PriceLine],
+        *,
+        books: Mapping[str, str] | None = None,
+        update: Path | None = None,
+    ) -> None:
+        use_catalogue(update)
         self._lines = global_lines
         self._books = books or {}
         self._cards: dict[tuple[str, str, str], Card | None] = {}

@@ -19,6 +19,8 @@ from ..values.usage import Usage
 AccountKind = Literal["token", "user"]
 AccountKey = tuple[AccountKind, int]
 
+MAX_INT64 = 2**63 - 1
+
 # The only table names that SQL is ever built from.
 TABLES: Mapping[AccountKind, str] = {"token": "tokens", "user": "users"}
 
@@ -32,6 +34,16 @@ _pairs = msgspec.json.Decoder(dict[str, str])
 def to_json(value: object) -> str:
     """Structs, maps and sequences as the columns keep them; Decimals as text, integers whole."""
     return _encoder.encode(value).decode()
+
+
+def int64(count: int) -> int:
+    """A count as a column can hold it: absurd ones from outside become the largest, not an error."""
+    return min(max(count, -MAX_INT64), MAX_INT64)
+
+
+def storable(text: str) -> str:
+    """Text as a column can hold it: a lone surrogate, which UTF-8 cannot carry, becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def texts_of(column: str) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from ..values.accounts import Principal
 from ..values.errors import GatewayError, Overloaded
 from ..values.holds import Hold, HoldAsk, TooTight
@@ -197,16 +199,17 @@ def try_round(db: sqlite3.Connection, waiters: Sequence[Waiter], moment: Moment,
             results.append(None)
             continue
         waited = max(0.0, ticks - waiter.since)
-        found = _try(db, waiter.ask, Moment(owner=moment.owner, now=moment.now, waited=waited, closed=closed))
+        found = attempt(db, waiter.ask, msgspec.structs.replace(moment, waited=waited, closed=closed))
         if isinstance(found, Wait) and waited >= PATIENCE_SECONDS:
             closed |= frozenset(found.tight)
         results.append(found)
     return results
 
 
-def _try(db: sqlite3.Connection, ask: HoldAsk, moment: Moment) -> Tried:
+def attempt(db: sqlite3.Connection, ask: HoldAsk, moment: Moment) -> Tried:
+    """Reserve, a refusal returned and not raised: what rolled over on the way is then committed all the same."""
     try:
         return reserve(db, ask, moment)
     except (GatewayError, AccountChanged, LedgerError) as refusal:
-        # One waiter's answer, not the round's: reserve refuses before it writes anything.
+        # One asker's answer, not the transaction's: reserve refuses before it holds anything.
         return refusal

@@ -20,13 +20,16 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from .faults import LedgerUnavailable
-from .store import WAIT_SECONDS, Connection, begin, roll_back, why
+from .store import Connection, begin, roll_back, why
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BATCH = 256
 """Jobs in one transaction at most: 256 pairs take about 5 ms, which is what a close behind them waits."""
+
+LOCK_SECONDS = 5.0
+"""How long a batch waits for another process: behind it stand replies whose settlements then become `pending`."""
 
 CHECKPOINT_PAGES = 1_000
 TRUNCATE_PAGES = 16_384
@@ -73,11 +76,14 @@ class Writer:
         self._db = db
         self._deliver = deliver
         self._checkpoints = checkpoints
+        if checkpoints is not None:
+            db.execute("PRAGMA wal_autocheckpoint = 0")
         self._queue: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._lock = threading.Lock()
         self._stopping = False
-        self.wait_seconds = WAIT_SECONDS
+        self.wait_seconds = LOCK_SECONDS
+        self.commits = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -129,6 +135,7 @@ class Writer:
             for job in todo:
                 self._run_one(job)
             self._db.execute("COMMIT")
+            self.commits += 1
         except (sqlite3.Error, LedgerUnavailable) as error:
             self._undo(batch, error)
         else:
@@ -205,8 +212,8 @@ class Checkpoints:
                 log.warning("the ledger's log was not copied back: %s", why(error))
 
     def _checkpoint(self) -> None:
-        _, pages, done = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages - done > 0 and pages > TRUNCATE_PAGES:
+        _, pages, _ = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > TRUNCATE_PAGES:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

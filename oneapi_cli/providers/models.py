@@ -68,6 +68,7 @@ def _reasoner(max_output: int, image: int = 0, role: str = "developer", dropped:
         max_output=max_output,
         vocabulary=_O200K,
         image_tokens=image,
+        hidden=True,
     )
 
 
@@ -76,8 +77,8 @@ def _unspelt(known: Traits) -> Traits:
     return msgspec.structs.replace(known, vocabulary="")
 
 
-def _foreign(max_output: int, image: int = 0) -> Traits:
-    return Traits(max_output=max_output, image_tokens=image)
+def _foreign(max_output: int, image: int = 0, *, hidden: bool = False) -> Traits:
+    return Traits(max_output=max_output, image_tokens=image, hidden=hidden)
 
 
 # Windows and largest outputs: https://developers.openai.com/api/docs/models (2026-11), one page per model.
@@ -144,7 +145,9 @@ _OTHERS: tuple[tuple[str, Traits], ...] = (
     (r"claude-3[-.]5", _foreign(8_192, _CLAUDE)),
     (r"claude-3-", _foreign(4_096, _CLAUDE)),
     (r"gemini-.*(?:image|tts|live|embedding|audio|robotics|omni|banana)", Traits()),
-    (r"gemini-(?:2\.5|3|3\.\d)-", _foreign(65_536)),
+    # Their thoughts are billed as output and stand in no stream of OpenAI's format, nor in its `completion_tokens`.
+    (r"gemini-(?:2\.5|3|3\.\d)-", _foreign(65_536, hidden=True)),
+    (r"grok-(?:[4-9]|build|code)(?!.*non-reasoning)", _foreign(0, hidden=True)),
     (r"gemini-(?:1\.5|2\.0)-", _foreign(8_192)),
     (r"deepseek-(?:v4|flash)", _foreign(384_000)),
     (r"kimi-k3(?:-|\Z)", _foreign(262_144)),
@@ -161,6 +164,10 @@ _DEMO: tuple[tuple[str, Traits], ...] = (
     (r"demo-(?:small|large)", _foreign(16_384, 85)),
 )
 
+# A recording of Groq's compound-beta reported 25 times the input that was sent. Search models read what they find, as
+# does any model with OpenRouter's suffix.
+_AGENTS = re.compile(r"compound|sonar|.*-search(?:-|\Z)|.*deep-research|.*:online\Z")
+
 _TABLE = tuple((re.compile(pattern), found) for pattern, found in (*_DEMO, *_OPENAI, *_OTHERS))
 _NOTHING = Traits()
 
@@ -169,7 +176,5 @@ _NOTHING = Traits()
 def traits(model: str) -> Traits:
     """Traits of a model by the name sent upstream; all-default where no row matches."""
     name = model.rsplit("/", 1)[-1].lower().removeprefix("ft:")
-    for pattern, found in _TABLE:
-        if pattern.match(name):
-            return found
-    return _NOTHING
+    found = next((found for pattern, found in _TABLE if pattern.match(name)), _NOTHING)
+    return msgspec.structs.replace(found, agent=True, hidden=True) if _AGENTS.match(name) else found

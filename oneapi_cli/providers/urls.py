@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from ..values.errors import NoChannel
+from ..values.errors import BadRequest, NoChannel
 from ..values.vendor import Channel
 
 _MARK = re.compile(r"\{([a-z_]+)\}")
@@ -27,8 +27,8 @@ _DEPLOYMENT = re.compile(r"/openai/deployments/[^/]+\Z")
 def build_url(channel: Channel, dialect: str, model_sent: str) -> str:
     """The whole URL for one call in `dialect`, `model_sent` percent-encoded where it stands in the path.
 
-    Raises NoChannel (503) naming the option that the channel lacks, KeyError for a dialect that it does not speak:
-    selection never offers one.
+    Raises NoChannel (503) naming the option that the channel lacks, BadRequest for a model that is no name of a path's
+    segment, KeyError for a dialect that it does not speak: selection never offers one.
     """
     path = (channel.speaks or channel.vendor.speaks)[dialect]
     return _BUILDERS[channel.vendor.url](channel, dialect, path, model_sent)
@@ -42,6 +42,13 @@ def missing_options(channel: Channel) -> tuple[str, ...]:
     return tuple(mark for mark in wanted if mark != "model" and not _filling(channel, mark, ""))
 
 
+def _segment(text: str) -> str:
+    """A value as one segment of a path. Raises BadRequest for the two that lead elsewhere however they are encoded."""
+    if text in (".", ".."):
+        raise BadRequest(f"model is invalid: {text!r} is not a name", code="invalid_text_request", member="model")
+    return quote(text, safe="")
+
+
 def _join(channel: Channel, dialect: str, path: str, model: str) -> str:
     def fill(found: re.Match[str]) -> str:
         value = _filling(channel, found[1], model)
@@ -49,7 +56,7 @@ def _join(channel: Channel, dialect: str, path: str, model: str) -> str:
             raise NoChannel(
                 f"Channel {channel.name} lacks `{found[1]}`, a part of its URL; set it in the channel's config."
             )
-        return quote(value, safe="")
+        return _segment(value)
 
     return _MARK.sub(fill, channel.base.rstrip("/") + path)
 
@@ -78,7 +85,7 @@ def _azure(channel: Channel, dialect: str, path: str, model: str) -> str:
     base = base.removesuffix("/openai")
     if version in _AZURE_UNDATED or dialect in _AZURE_V1_ONLY:
         return base + _AZURE_V1 + path + _undated_query(version)
-    return f"{base}/openai/deployments/{quote(model, safe='')}{path}?api-version={quote(version, safe='')}"
+    return f"{base}/openai/deployments/{_segment(model)}{path}?api-version={quote(version, safe='')}"
 
 
 def _undated_query(version: str) -> str:

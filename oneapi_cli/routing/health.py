@@ -7,9 +7,12 @@ written.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..values.errors import Refused, Unreachable, UpstreamFault
 
 MAX_REST_SECONDS = 600.0
+MOST_RESTS = 4096
 REST_SECONDS = {"throttled": 20.0, "auth": 60.0, "unreachable": 10.0, "failing": 10.0}
 
 
@@ -21,6 +24,12 @@ class Health:
 
     def cooling(self, channel: str, model: str, now: float) -> bool:
         return self._until(channel, model) > now
+
+    def forget(self, channels: Iterable[str]) -> None:
+        """What was learned of these channels no longer holds: their config has changed."""
+        names = frozenset(channels)
+        for key in [key for key in self._rests if key[0] in names]:
+            del self._rests[key]
 
     def succeeded(self, channel: str, model: str) -> None:
         """A reply ends the rest of this model; a channel-wide rest ends too, since its key and address evidently
@@ -37,9 +46,11 @@ class Health:
             return
         seconds = fault.retry_after_seconds if fault.retry_after_seconds is not None else REST_SECONDS[kind]
         scope = "" if kind in ("auth", "unreachable") else model
-        if len(self._rests) > 4096:
-            self._rests = {key: until for key, until in self._rests.items() if until > now}
         self._rests[channel, scope] = now + min(max(seconds, 0.0), MAX_REST_SECONDS)
+        if len(self._rests) > MOST_RESTS:
+            # Through a `*` channel clients name any model: what would end first goes first.
+            longest = sorted(self._rests.items(), key=lambda rest: rest[1])[MOST_RESTS // 2 :]
+            self._rests = {key: until for key, until in longest if until > now}
 
     def _until(self, channel: str, model: str) -> float:
         if not self._rests:

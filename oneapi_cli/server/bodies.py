@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from ..values.errors import BadRequest, Overloaded, TooLarge
 
@@ -33,18 +33,23 @@ class Memory:
 class RequestBody:
     """The body of one HTTP request; a `values.asks.Body`."""
 
-    def __init__(self, request: web.BaseRequest, limit: int, memory: Memory) -> None:
+    def __init__(self, request: web.BaseRequest, limit: int, memory: Memory, *, idle_seconds: float) -> None:
         self._request, self._limit, self._memory = request, limit, memory
+        self._idle = idle_seconds
         self._bytes: bytes | None = None
         self._taken = 0
 
     async def read(self) -> bytes:
-        """The whole body. Raises TooLarge (413), Overloaded (503), BadRequest (400: truncated, broken encoding)."""
+        """The whole body.
+
+        Raises TooLarge (413), Overloaded (503), BadRequest (400: truncated, broken encoding; 408: nothing more came).
+        """
         if self._bytes is None:
             announced = self._request.content_length or 0
             if announced > self._limit:
                 raise self._too_large()
-            if self._request.headers.get("Expect", "").lower() == "100-continue":
+            expects = self._request.headers.get("Expect", "").lower() == "100-continue"
+            if expects and self._request.version >= HttpVersion11:
                 self._invite()
             self._bytes = await self._read()
         return self._bytes
@@ -56,21 +61,21 @@ class RequestBody:
     async def _read(self) -> bytes:
         parts: list[bytes] = []
         size = 0
-        content = self._request.content
+        content, loop = self._request.content, asyncio.get_running_loop()
         try:
-            while data := await content.readany():
-                size += len(data)
-                if size > self._limit:
-                    raise self._too_large()
-                self._memory.take(len(data))
-                self._taken += len(data)
-                parts.append(data)
-        except (
-            aiohttp.ClientPayloadError,
-            web.RequestPayloadError,
-            ConnectionError,
-            asyncio.IncompleteReadError,
-        ) as error:
+            async with asyncio.timeout(self._idle) as patience:
+                while data := await content.readany():
+                    patience.reschedule(loop.time() + self._idle)
+                    size += len(data)
+                    if size > self._limit:
+                        raise self._too_large()
+                    self._memory.take(len(data))
+                    self._taken += len(data)
+                    parts.append(data)
+        except TimeoutError as error:
+            sentence = f"The request body stopped arriving: nothing came for {self._idle:g} s"
+            raise BadRequest(sentence, status=408, code="upload_timeout") from error
+        except (aiohttp.ClientPayloadError, web.RequestPayloadError, OSError, asyncio.IncompleteReadError) as error:
             raise BadRequest(
                 "The request body ended early or is not encoded as its headers say", code="bad_body"
             ) from error

@@ -1,7 +1,8 @@
-"""One client connection: aiohttp's protocol with two things of ours.
+"""One client connection: aiohttp's protocol with three things of ours.
 
 It tells the request that is running when the client has gone (aiohttp's own `handler_cancellation` would kill the
-exchange, and the bill with it), and it answers what is not HTTP in the shape that every other error has.
+exchange, and the bill with it), it lets go of a client that takes nothing of its answer, and it answers what is not
+HTTP in the shape that every other error has.
 """
 
 from __future__ import annotations
@@ -44,8 +45,39 @@ class Connection(RequestHandler):
 
     presence: ClientPresence | None = None
     new_id: Callable[[], str]
+    stall_seconds: float
+    _stalled: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The client is slower than its answer: from now on it has to take some of it from time to time."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._await_progress(self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_waiting()
+
+    def _await_progress(self, transport: asyncio.Transport) -> None:
+        # The transport is kept at hand: a connection that is being closed has lost its own, and may hang all the same.
+        before = transport.get_write_buffer_size()
+        self._stalled = asyncio.get_running_loop().call_later(
+            self.stall_seconds, self._judge_progress, transport, before
+        )
+
+    def _judge_progress(self, transport: asyncio.Transport, before: int) -> None:
+        if transport.get_write_buffer_size() < before:
+            self._await_progress(transport)
+        else:
+            transport.abort()
+
+    def _stop_waiting(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_waiting()
         super().connection_lost(exc)
         if self.presence is not None:
             presence, self.presence = self.presence, None
@@ -59,6 +91,8 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """An answer in our own shape to what aiohttp could not parse, or to what we failed to catch."""
+        if isinstance(exc, ConnectionError):
+            raise ConnectionError("the client is gone, so there is nobody to tell") from exc
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun; nothing more can be said on this connection")
         request_id = self.new_id()
@@ -79,12 +113,31 @@ class Connection(RequestHandler):
 class ConnectionServer(web.Server):
     """aiohttp's low-level server, making our connections."""
 
-    def __init__(self, handler: Callable[..., object], new_id: Callable[[], str], **options: object) -> None:
+    def __init__(
+        self, handler: Callable[..., object], new_id: Callable[[], str], *, stall_seconds: float, **options: object
+    ) -> None:
         super().__init__(handler, handler_cancellation=False)  # type: ignore[arg-type]
         self._options = options
         self._new_id = new_id
+        self._stall_seconds = stall_seconds
+
+    @property
+    def unsent(self) -> bool:
+        """Whether any client has still to take bytes of its answer."""
+        return any(_has_unsent(connection) for connection in self.connections)
+
+    def close_idle(self) -> None:
+        """Close the connections that carry no request just now, nor the rest of an answer."""
+        for connection in self.connections:
+            if isinstance(connection, Connection) and connection.presence is None and not _has_unsent(connection):
+                connection.force_close()
 
     def __call__(self) -> Connection:
         connection = Connection(self, loop=asyncio.get_running_loop(), **self._options)  # type: ignore[arg-type]
-        connection.new_id = self._new_id
+        connection.new_id, connection.stall_seconds = self._new_id, self._stall_seconds
         return connection
+
+
+def _has_unsent(connection: RequestHandler) -> bool:
+    # A connection that is lost has no transport, and stays in the server's list until its task has ended.
+    return connection.transport is not None and connection.transport.get_write_buffer_size() > 0

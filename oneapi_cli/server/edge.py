@@ -7,12 +7,15 @@ Pure functions over header values; `Edge` is the configuration that they need.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from ..values.errors import HeadersTooLarge, Misdirected
 
+_LONGEST_ADDRESS = 64
+_PORT = re.compile(r":\d*\Z")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 
 
@@ -38,8 +41,7 @@ def check_host(host: str, edge: Edge) -> None:
     """Raises Misdirected (421) for a Host that a loopback listener does not answer for."""
     if not edge.loopback or not host:
         return
-    name, _, _ = host.lower().partition("]") if host.startswith("[") else host.lower().partition(":")
-    name += "]" if host.startswith("[") else ""
+    name = _PORT.sub("", host.lower())
     if name not in _LOCAL_NAMES and name not in edge.hosts:
         raise Misdirected(f"This gateway does not answer for the host {name[:100]!r}; add it to `hosts` in config.yaml")
 
@@ -53,22 +55,35 @@ def check_headers(raw: Sequence[tuple[bytes, bytes]], edge: Edge) -> None:
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[str]) -> str:
-    """The peer, or behind trusted proxies the right-most hop of X-Forwarded-For that is not one of them."""
+    """The peer, or behind trusted proxies the right-most hop of X-Forwarded-For that is not one of them.
+
+    headers: all lines of that header joined by commas, in their order. A hop that is no address is nobody's: it is
+    returned as it is, shortened, and lies in no subnet.
+    """
     if not trusted or not _among(peer, trusted):
         return peer
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
-        address = hop.strip()
+        address = _bare(hop.strip())
         if not address:
             continue
         if not _among(address, trusted):
-            return address
+            return address[:_LONGEST_ADDRESS]
         peer = address
     return peer
 
 
+def _bare(hop: str) -> str:
+    """A hop without the port that some proxies add: `10.0.0.1:80`, `[::1]:80`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
 def _among(address: str, networks: Sequence[str]) -> bool:
+    """Whether the address lies in one of the networks. A listener on `::` sees IPv4 clients as ::ffff:10.0.0.1."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(parsed in ipaddress.ip_network(network, strict=False) for network in networks)

@@ -6,6 +6,7 @@ Every answer carries `X-Oneapi-Request-Id`. Nothing else talks to the client.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
@@ -13,112 +14,161 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from ..gateway.authenticate import authenticate
 from ..gateway.exchange import exchange
-from ..gateway.gate import Gate
 from ..gateway.watch import ClientLeft
 from ..values.asks import Ask, Head
-from ..values.errors import GatewayError, NotBuilt, NotFound, Overloaded
-from . import selfservice
+from ..values.errors import GatewayError, NotFound, Overloaded
 from .bodies import Memory, RequestBody
 from .connection import ClientPresence, Connection
-from .doors import Door, find_door
-from .edge import Edge, check_headers, check_host, client_address
+from .control import Control
+from .cors import answer_headers, preflight_headers
+from .doors import find_door
+from .edge import check_headers, check_host, client_address
 from .errors import REQUEST_ID, error_response
+from .generation import Generation
+from .metrics import Metrics
+from .selfservice import Service
 
 log = logging.getLogger("oneapi.server")
 
+CONTROL_BYTES = 1 << 20
+"""The largest body that anything but a relayed door takes."""
+
 
 class Routes:
-    """The handler of one process. gate() gives the config generation of the moment; a request keeps the one it took."""
+    """The handler of one process. current() gives the config generation of the moment; a request keeps the one it
+    took.
+    """
 
     def __init__(
         self,
-        gate: Callable[[], Gate],
-        edge: Edge,
-        service: selfservice.Service,
+        current: Callable[[], Generation],
+        service: Service,
+        control: Control,
+        metrics: Metrics,
         *,
-        body_limit: int,
         memory: int,
-        concurrent: int,
+        idle_seconds: float,
     ) -> None:
-        self._gate, self._edge, self._service = gate, edge, service
-        self._body_limit = body_limit
+        self._current, self._service, self._control, self._metrics = current, service, control, metrics
         self._memory = Memory(memory)
-        self._concurrent, self._running = concurrent, 0
+        self._idle = idle_seconds
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._stopping = False
+
+    @property
+    def running(self) -> int:
+        """Requests in flight, those included whose client has left."""
+        return len(self._tasks)
+
+    def stop(self) -> None:
+        """From now on every answer is the last one on its connection."""
+        self._stopping = True
+
+    async def break_off(self, timeout_seconds: float) -> None:
+        """End what still runs, and wait until each has settled."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_seconds)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One HTTP request. Only connection errors leave this function."""
-        gate = self._gate()
-        request_id = self._service.new_id()
-        door = find_door(request.method, request.path)
+        """One HTTP request. Only connection errors leave this function, and cancellation when the server stops."""
         presence = ClientPresence()
-        connection = request.protocol
+        connection, task = request.protocol, asyncio.current_task()
+        assert task is not None, "aiohttp runs each request in a task"
         if isinstance(connection, Connection):
             connection.presence = presence
-        if self._running >= self._concurrent:
-            return error_response(
-                Overloaded("Too many requests at once; try again", retry_after_seconds=1), request_id, door.dialect
-            )
-        self._running += 1
-        body = RequestBody(request, self._body_limit, self._memory)
-        started = _Started()
+            # It may have come and gone before its turn.
+            presence.gone = connection.transport is None
+        self._tasks.add(task)
         try:
-            check_headers(request.raw_headers, self._edge)
-            check_host(request.headers.get("Host", ""), self._edge)
-            ask = self._ask(request, request_id, door, body, presence)
-            if door.kind == "relay":
-                return await self._relay(request, ask, gate, started)
-            return await self._serve(ask, door, gate)
+            response = await self._handle(request, presence)
+        finally:
+            self._tasks.discard(task)
+            if isinstance(connection, Connection) and connection.presence is presence:
+                connection.presence = None
+        if self._stopping:
+            response.force_close()
+        return response
+
+    async def _handle(self, request: web.BaseRequest, presence: ClientPresence) -> web.StreamResponse:
+        visit = _Visit(request, self._service.new_id(), self._current())
+        most = visit.now.body_limit if visit.door.kind == "relay" else min(visit.now.body_limit, CONTROL_BYTES)
+        body = RequestBody(request, most, self._memory, idle_seconds=self._idle)
+        try:
+            response = await self._answer(visit, body, presence)
         except GatewayError as error:
-            if started.response is not None:
+            if visit.begun:
                 raise ConnectionResetError("the reply had begun when an error came") from error
-            return error_response(error, request_id, door.dialect)
+            response = error_response(error, visit.id, visit.door.dialect)
         except ClientLeft:
             raise ConnectionResetError("the client left") from None
         except ConnectionError:
             raise
         except Exception:
-            log.exception("request %s failed", request_id)
-            if started.response is not None:
+            log.exception("request %s failed", visit.id)
+            if visit.begun:
                 raise ConnectionResetError("the reply had begun when an error came") from None
             bug = GatewayError("Internal error; the log has its cause under this request id", code="internal_error")
-            return error_response(bug, request_id, door.dialect)
+            response = error_response(bug, visit.id, visit.door.dialect)
         finally:
-            self._running -= 1
             body.release()
-            if isinstance(connection, Connection) and connection.presence is presence:
-                connection.presence = None
+        if not visit.begun:
+            response.headers.update(visit.beside)
+        self._metrics.note_answer(visit.label, response.status)
+        return response
 
-    def _ask(
-        self, request: web.BaseRequest, request_id: str, door: Door, body: RequestBody, presence: ClientPresence
-    ) -> Ask:
+    async def _answer(self, visit: _Visit, body: RequestBody, presence: ClientPresence) -> web.StreamResponse:
+        request, door, now = visit.request, visit.door, visit.now
+        if self.running > now.concurrent:
+            raise Overloaded("Too many requests at once; try again", retry_after_seconds=1)
+        check_headers(request.raw_headers, now.edge)
+        check_host(request.headers.get("Host", ""), now.edge)
+        asked_first = preflight_headers(request.method, request.path, request.headers, now.cors)
+        if asked_first is not None:
+            return web.Response(status=204, headers={**asked_first, REQUEST_ID: visit.id})
+        visit.beside = answer_headers(request.headers, door, now.cors)
+        if door.kind == "unknown":
+            raise NotFound(f"Invalid URL ({request.method} {request.path[:200]})", code="unknown_url")
+        if door.kind == "wrong_method":
+            return _wrong_method(visit)
+        ask = self._ask(visit, body, presence)
+        if door.kind == "relay":
+            return await self._relay(visit, ask)
+        return await self._control.answer(ask, door, now)
+
+    def _ask(self, visit: _Visit, body: RequestBody, presence: ClientPresence) -> Ask:
+        request, trusted = visit.request, visit.now.edge.trusted_proxies
         headers = {name.lower(): value for name, value in request.headers.items()}
+        if trusted:
+            # Each proxy may have added a line of its own; the last ones are the nearest.
+            headers["x-forwarded-for"] = ",".join(request.headers.getall("X-Forwarded-For", ()))
         peername = request.transport.get_extra_info("peername") if request.transport is not None else None
         peer = str(peername[0]) if isinstance(peername, tuple) and peername else ""
         return Ask(
-            id=request_id,
-            door=door.dialect,
+            id=visit.id,
+            door=visit.door.dialect,
             method=request.method,
             path=request.path,
             headers=headers,
             query=dict(parse_qsl(request.query_string, keep_blank_values=True)) if request.query_string else {},
-            peer=client_address(peer, headers, self._edge.trusted_proxies),
+            peer=client_address(peer, headers, trusted),
             body=body,
             presence=presence,
             received=self._service.now(),
         )
 
-    async def _relay(self, request: web.BaseRequest, ask: Ask, gate: Gate, started: _Started) -> web.StreamResponse:
-        async with aclosing(exchange(ask, gate)) as out:
+    async def _relay(self, visit: _Visit, ask: Ask) -> web.StreamResponse:
+        async with aclosing(exchange(ask, visit.now.gate)) as out:
             response: web.StreamResponse | None = None
             async for item in out:
                 if isinstance(item, Head):
-                    response = web.StreamResponse(status=item.status, headers={**item.headers, REQUEST_ID: ask.id})
-                    if "Content-Length" not in item.headers:
-                        response.enable_chunked_encoding()
-                    started.response = response
-                    await response.prepare(request)
+                    # Without a length aiohttp sends chunks, or to an HTTP/1.0 client bytes until the connection closes.
+                    headers = {**item.headers, **visit.beside, REQUEST_ID: ask.id}
+                    response = web.StreamResponse(status=item.status, headers=headers)
+                    visit.begun = True
+                    await response.prepare(visit.request)
                 elif response is not None and item:
                     await response.write(item)
         if response is None:
@@ -126,38 +176,31 @@ class Routes:
         await response.write_eof()
         return response
 
-    async def _serve(self, ask: Ask, door: Door, gate: Gate) -> web.StreamResponse:
-        """Everything that is not relayed."""
-        service = self._service
-        if door.kind == "unknown":
-            raise NotFound(f"Invalid URL ({ask.method} {ask.path[:200]})", code="unknown_url")
-        if door.kind == "wrong_method":
-            response = error_response(
-                GatewayError(
-                    f"Method {ask.method} is not allowed here; use {door.allow}",
-                    status=405,
-                    type="invalid_request_error",
-                ),
-                ask.id,
-                door.dialect,
-            )
-            response.headers["Allow"] = door.allow
-            return response
-        if door.kind == "health":
-            return service.health(ask)
-        if door.kind == "status":
-            return service.status(ask)
-        if door.kind == "cost":
-            return await service.cost(ask, door.param, gate)
-        caller = await authenticate(ask, gate, fresh=True)
-        if door.kind == "unbuilt":
-            raise NotBuilt(f"API not implemented: {ask.method} {ask.path[:200]} is not built yet")
-        if door.kind == "model":
-            return service.model(ask, door.param, caller, gate)
-        return service.models(ask, caller, gate)
+
+class _Visit:
+    """One request on its way through. begun: an answer has begun, after which no error can have a status any more.
+
+    beside: headers of the answer that depend on who asks rather than on what is answered.
+    """
+
+    def __init__(self, request: web.BaseRequest, id: str, now: Generation) -> None:
+        self.request, self.id, self.now = request, id, now
+        self.door = find_door(request.method, request.path)
+        self.begun = False
+        self.beside: dict[str, str] = {}
+
+    @property
+    def label(self) -> str:
+        """The door's name in the metrics: a path of ours or what sort of door it is, never a client's text."""
+        return self.request.path if self.door.kind == "relay" else self.door.kind
 
 
-class _Started:
-    """Whether an answer has begun, after which no error can have a status any more."""
-
-    response: web.StreamResponse | None = None
+def _wrong_method(visit: _Visit) -> web.Response:
+    error = GatewayError(
+        f"Method {visit.request.method[:40]} is not allowed here; use {visit.door.allow}",
+        status=405,
+        type="invalid_request_error",
+    )
+    response = error_response(error, visit.id, visit.door.dialect)
+    response.headers["Allow"] = visit.door.allow
+    return response

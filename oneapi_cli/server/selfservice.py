@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
 
-import msgspec
 from aiohttp import web
 
 from .. import __version__
-from ..gateway.authenticate import Caller, authenticate, read_key
+from ..gateway.authenticate import Caller, authenticate
 from ..gateway.gate import Gate
 from ..gateway.ids import new_request_id
 from ..ledger.receipts import Receipt, receipt_document
@@ -18,7 +16,8 @@ from ..values.asks import Ask
 from ..values.errors import Forbidden, NotFound
 from ..values.money import QUOTA_PER_USD, quota_up, usd_float
 from ..values.vendor import Channel
-from .errors import REQUEST_ID
+from .envelope import json_response
+from .management import is_admin
 
 MODELS_CREATED = 1626777600
 """The timestamp that One API's clients know from `/v1/models` (reference 4.5)."""
@@ -42,8 +41,7 @@ _DIALECTS = ("openai_chat", "openai_completions", "openai_embeddings", "openai_m
 class Service:
     """Self-service endpoints of one process. started and now() are unix seconds."""
 
-    def __init__(self, admin_key: str, now: Callable[[], float]) -> None:
-        self._admin_key = admin_key
+    def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self._started = int(now())
 
@@ -51,24 +49,26 @@ class Service:
         return new_request_id(self.now())
 
     def health(self, ask: Ask) -> web.Response:
-        return _json(ask, {"status": "ok", "version": __version__})
+        return json_response(ask, {"status": "ok", "version": __version__})
 
-    def status(self, ask: Ask) -> web.Response:
-        """`/api/status`: third-party clients of One API read `quota_per_unit` here."""
-        data = {
+    def status(self, ask: Ask, config: Mapping[str, object] | None = None) -> web.Response:
+        """`/api/status`: third-party clients of One API read `quota_per_unit` here. config: for the admin alone."""
+        data: dict[str, object] = {
             "version": __version__,
             "start_time": self._started,
             "system_name": "oneapi",
             "quota_per_unit": QUOTA_PER_USD,
             "display_in_currency": True,
         }
-        return _json(ask, {"success": True, "message": "", "data": data})
+        if config is not None:
+            data["config"] = config
+        return json_response(ask, {"success": True, "message": "", "data": data})
 
     def models(self, ask: Ask, caller: Caller, gate: Gate) -> web.Response:
         """What this token may use now, by the names clients use."""
         names = served_names(gate.channels, caller.principal.groups)
         data = [_model(name, channel) for name, channel in sorted(names.items()) if _may_use(caller, name, gate)]
-        return _json(ask, {"object": "list", "data": data})
+        return json_response(ask, {"object": "list", "data": data})
 
     def model(self, ask: Ask, name: str, caller: Caller, gate: Gate) -> web.Response:
         """One model. Raises NotFound for a name that this token may not use, whether or not it exists."""
@@ -76,38 +76,37 @@ class Service:
         if _may_use(caller, name, gate):
             for dialect in _DIALECTS:
                 if found := candidates(name, dialect, groups, gate.channels):
-                    return _json(ask, _model(name, found[0].channel))
+                    return json_response(ask, _model(name, found[0].channel))
         raise NotFound(
             f"The model '{name[:200]}' does not exist or this key may not use it",
             code="model_not_found",
             member="model",
         )
 
-    async def cost(self, ask: Ask, request_id: str, gate: Gate) -> web.Response:
+    async def cost(self, ask: Ask, request_id: str, gate: Gate, admin_key: str) -> web.Response:
         """What a request cost: six fields for whoever knows its id; the whole bill for its key or the admin."""
         explain = ask.query.get("explain", "") not in ("", "0", "false")
         receipt = await gate.book.receipt(request_id)
         if explain:
-            await self._may_read(ask, receipt, gate)
+            await _check_reader(ask, receipt, gate, admin_key)
         if receipt is None:
             message = "failed to get cost by request id: record not found"
-            return _json(ask, {"success": False, "message": message})
+            return json_response(ask, {"success": False, "message": message})
         if receipt.state == "held":
             message = "pending: this request is still running, or its settlement could not be written yet"
-            return _json(ask, {"success": False, "message": message})
+            return json_response(ask, {"success": False, "message": message})
         if explain:
-            return _json(ask, receipt_document(receipt))
-        return _json(ask, _six_fields(receipt))
+            return json_response(ask, receipt_document(receipt))
+        return json_response(ask, _six_fields(receipt))
 
-    async def _may_read(self, ask: Ask, receipt: Receipt | None, gate: Gate) -> None:
-        key = read_key(ask.headers, ask.query, ask.path)
-        if self._admin_key and hmac.compare_digest(key.encode(), self._admin_key.encode()):
-            return
-        caller = await authenticate(ask, gate, fresh=True)
-        if receipt is not None and receipt.token_id != caller.principal.token.id and not caller.principal.admin:
-            raise Forbidden(
-                "This request was made by another key; its bill is for that key or the admin", code="not_yours"
-            )
+
+async def _check_reader(ask: Ask, receipt: Receipt | None, gate: Gate, admin_key: str) -> None:
+    """The whole bill is for the key that made the request, an admin's key, or the `admin_key`. Raises Forbidden."""
+    if is_admin(ask, admin_key):
+        return
+    caller = await authenticate(ask, gate, fresh=True)
+    if receipt is not None and receipt.token_id != caller.principal.token.id and not caller.principal.admin:
+        raise Forbidden("This request was made by another key; its bill is for that key or the admin", code="not_yours")
 
 
 def _six_fields(receipt: Receipt) -> dict[str, object]:
@@ -138,9 +137,3 @@ def _model(name: str, channel: Channel) -> dict[str, object]:
         "root": name,
         "parent": None,
     }
-
-
-def _json(ask: Ask, document: Mapping[str, object]) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(document), content_type="application/json", headers={REQUEST_ID: ask.id}
-    )

@@ -27,16 +27,20 @@ they say what was wrong and what to do, and never contain a key, SQL or a vendor
 
 from __future__ import annotations
 
+from .holds import RateLimits
+
 
 class GatewayError(Exception):
     """status, type, code and message reach the client through its dialect's `encode_error`; `cause` never does.
 
-    `member` names the request member at fault (OpenAI's `param`); `retry_after_seconds` becomes `Retry-After`.
+    `member` names the request member at fault (OpenAI's `param`); `retry_after_seconds` becomes `Retry-After`;
+    `rates` how the caller's rates stand, where it has any (`x-ratelimit-*`).
     """
 
     status = 500
     type = "one_api_error"
     code: str | None = None
+    rates: RateLimits | None = None
 
     def __init__(
         self,

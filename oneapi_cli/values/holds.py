@@ -61,14 +61,31 @@ class HoldAsk(Struct, frozen=True, kw_only=True):
     peer: str = ""
 
 
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What one rate still allows within the minute that ends now. reset_seconds: until it allows more than that."""
+
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class RateLimits(Struct, frozen=True, kw_only=True):
+    """The rates of a caller as they stand after this request, each of the tighter of token and user; None: no limit."""
+
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+
+
 class Hold(Struct, frozen=True, kw_only=True):
-    """An admitted hold, committed to disk. limit: the output limit to send (== asked unless lowered)."""
+    """An admitted hold, committed to disk. limit: the output limit to send (== asked unless lowered). rates: None where
+    neither rpm nor tpm is set."""
 
     request_id: str
     nanos: int
     limit: int
     lowered: bool = False
     waited_seconds: float = 0.0
+    rates: RateLimits | None = None
 
 
 class TooTight(Struct, frozen=True):

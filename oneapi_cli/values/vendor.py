@@ -48,6 +48,10 @@ class Traits(Struct, frozen=True, kw_only=True):
     max_output: int = 0
     vocabulary: str = ""
     image_tokens: int = 0
+    agent: bool = False
+    """Searches, or asks other models, by itself: what it reads and bills is not bounded by what it was sent."""
+    hidden: bool = False
+    """Thinks where a stream does not show it, and bills that: what was seen of a stream says little of its cost."""
 
 
 class Vendor(Struct, frozen=True, kw_only=True):

@@ -54,9 +54,16 @@ def test_add_takes_every_flag(place: Place) -> None:
     assert (row.clamp, row.passthrough, row.holds, row.user) == (False, True, "worst_case", "root")
 
 
-def test_a_recurring_budget_says_what_it_does_not_do_yet(place: Place) -> None:
-    assert "next release" in place.add("phone", "--budget", "$20/month").err
-    assert "next release" not in place.add("other", "--budget", "$20").err
+def test_a_recurring_budget_shows_its_next_reset(place: Place) -> None:
+    assert "RESETS" not in place.run("token", "list").out
+    place.add("phone", "--budget", "$20/month")
+    row = place.token("phone")
+    assert row.budget_reset is not None and row.budget_reset > time.time()
+    first = time.strftime("%m-%d", time.gmtime(row.budget_reset))
+    assert first.endswith("-01")
+    header, *_, line = place.run("token", "list").out.splitlines()
+    assert "RESETS" in header and f" {first} " in line
+    assert "00:00:00 UTC, to $20.00" in place.run("token", "show", "phone").out
 
 
 @pytest.mark.parametrize(("words", "stdin"), [((KEY,), ""), ((KEY[3:],), ""), (("-",), f"{KEY}\n")])

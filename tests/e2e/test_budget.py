@@ -65,34 +65,36 @@ async def slowly(received: Received, writer: Writer) -> None:
 @pytest.mark.seconds(90)
 async def test_a_race_for_one_small_balance_never_overspends_and_refuses_nobody_it_covered(tmp_path: Path) -> None:
     each = 5 * 150 + 1000 * OUTPUT_RATE
-    async with Upstream([slowly]) as upstream:
-        # 40 requests that each really use their whole limit, and a balance for exactly 40 of them and one worst-case
-        # input.
-        budget = 40 * each + 200 * 150
-        async with running(
-            tmp_path, CONFIG.format(url=upstream.url, wait="30s"), budget_nanos=budget, clamp=False
-        ) as gateway:
-            answers = await asyncio.gather(*(post(gateway, ask()) for _ in range(40)))
-            assert [status for status, _, _ in answers] == [200] * 40
-            assert account(gateway)[1:] == (40 * each, 0)
-            status, _, body = await post(gateway, ask())
-            assert status == 403 and body["error"]["code"] == "insufficient_user_quota"
-            assert gateway.differences() == []
+    # 40 requests that each really use their whole limit, and a balance for exactly 40 of them and one worst-case
+    # input.
+    budget = 40 * each + 200 * 150
+    async with (
+        Upstream([slowly]) as upstream,
+        running(tmp_path, CONFIG.format(url=upstream.url, wait="30s"), budget_nanos=budget, clamp=False) as gateway,
+    ):
+        answers = await asyncio.gather(*(post(gateway, ask()) for _ in range(40)))
+        assert [status for status, _, _ in answers] == [200] * 40
+        assert account(gateway)[1:] == (40 * each, 0)
+        status, _, body = await post(gateway, ask())
+        assert status == 403 and body["error"]["code"] == "insufficient_user_quota"
+        assert gateway.differences() == []
 
 
 @pytest.mark.seconds(90)
 async def test_more_requests_than_money_end_at_zero_or_above(tmp_path: Path) -> None:
-    async with Upstream([slowly]) as upstream:
-        async with running(tmp_path, CONFIG.format(url=upstream.url, wait="1s"), budget_nanos=5_000_000) as gateway:
-            answers = await asyncio.gather(*(post(gateway, ask()) for _ in range(60)))
-            granted, used, held = account(gateway)
-            assert held == 0 and used <= granted
-            assert {status for status, _, _ in answers} <= {200, 401, 403, 429}
-            assert sum(status == 200 for status, _, _ in answers) >= 7
-            for status, headers, body in answers:
-                if status == 429:
-                    assert body["error"]["code"] == "balance_held" and int(headers["retry-after"]) >= 1
-            assert gateway.differences() == []
+    async with (
+        Upstream([slowly]) as upstream,
+        running(tmp_path, CONFIG.format(url=upstream.url, wait="1s"), budget_nanos=5_000_000) as gateway,
+    ):
+        answers = await asyncio.gather(*(post(gateway, ask()) for _ in range(60)))
+        granted, used, held = account(gateway)
+        assert held == 0 and used <= granted
+        assert {status for status, _, _ in answers} <= {200, 401, 403, 429}
+        assert sum(status == 200 for status, _, _ in answers) >= 7
+        for status, headers, body in answers:
+            if status == 429:
+                assert body["error"]["code"] == "balance_held" and int(headers["retry-after"]) >= 1
+        assert gateway.differences() == []
 
 
 async def test_a_limited_budget_always_sends_the_limit_it_holds(tmp_path: Path) -> None:
@@ -127,26 +129,30 @@ async def test_a_limit_is_lowered_to_what_is_free_and_the_client_is_told(tmp_pat
 
 async def test_a_reasoning_model_is_not_lowered_unless_the_token_says_so(tmp_path: Path) -> None:
     price = 60_000
-    async with Upstream([slowly]) as upstream:
-        async with running(tmp_path, CONFIG.format(url=upstream.url, wait="1s"), budget_nanos=700 * price) as gateway:
-            status, _, body = await post(gateway, ask(1000, "o1"))
-            assert status == 403 and body["error"]["code"] == "insufficient_user_quota"
-            db = gateway.db()
-            accounts.edit_token(db, "test", accounts.TokenEdit(clamp=True), now=time.time())
-            db.close()
-            status, headers, _ = await post(gateway, ask(1000, "o1"))
-            assert status == 200
-            assert upstream.received[0].json["max_completion_tokens"] == int(headers["x-oneapi-max-tokens"])
+    async with (
+        Upstream([slowly]) as upstream,
+        running(tmp_path, CONFIG.format(url=upstream.url, wait="1s"), budget_nanos=700 * price) as gateway,
+    ):
+        status, _, body = await post(gateway, ask(1000, "o1"))
+        assert status == 403 and body["error"]["code"] == "insufficient_user_quota"
+        db = gateway.db()
+        accounts.edit_token(db, "test", accounts.TokenEdit(clamp=True), now=time.time())
+        db.close()
+        status, headers, _ = await post(gateway, ask(1000, "o1"))
+        assert status == 200
+        assert upstream.received[0].json["max_completion_tokens"] == int(headers["x-oneapi-max-tokens"])
 
 
 async def test_an_exhausted_key_still_uses_what_is_free(tmp_path: Path) -> None:
-    async with Upstream([answering(200, reply())]) as upstream:
-        text = CONFIG.format(url=upstream.url, wait="1s") + "        prices: {o1: {free: true}}\n"
-        async with running(tmp_path, text, budget_nanos=0) as gateway:
-            assert (await post(gateway, ask(10)))[0] == 401
-            status, _, _ = await post(gateway, ask(10, "o1"))
-            assert status == 200
-            assert account(gateway) == (0, 0, 0)
+    text = CONFIG + "        prices: {{o1: {{free: true}}}}\n"
+    async with (
+        Upstream([answering(200, reply())]) as upstream,
+        running(tmp_path, text.format(url=upstream.url, wait="1s"), budget_nanos=0) as gateway,
+    ):
+        assert (await post(gateway, ask(10)))[0] == 401
+        status, _, _ = await post(gateway, ask(10, "o1"))
+        assert status == 200
+        assert account(gateway) == (0, 0, 0)
 
 
 async def test_an_edit_bites_on_the_very_next_request(tmp_path: Path) -> None:
@@ -190,17 +196,19 @@ async def test_concurrent_is_a_limit_on_requests_at_once(tmp_path: Path) -> None
 
 
 async def test_a_cost_above_the_hold_is_booked_and_said_to_be_unbounded(tmp_path: Path) -> None:
-    async with Upstream([answering(200, reply(prompt=9000, output=5000))]) as upstream:
-        async with running(tmp_path, CONFIG.format(url=upstream.url, wait="1s"), budget_nanos=1_000_000) as gateway:
-            _, headers, _ = await post(gateway, ask(100))
-            assert account(gateway)[1] == 9000 * 150 + 5000 * OUTPUT_RATE
-            async with (
-                aiohttp.ClientSession(headers={"Authorization": f"Bearer {gateway.key}"}) as session,
-                session.get(f"{gateway.url}/api/cost/request/{headers['x-oneapi-request-id']}?explain=1") as answer,
-            ):
-                assert (await answer.json())["bounded"] is False
-            assert (await post(gateway, ask(100)))[0] == 401
-            assert gateway.differences() == []
+    async with (
+        Upstream([answering(200, reply(prompt=9000, output=5000))]) as upstream,
+        running(tmp_path, CONFIG.format(url=upstream.url, wait="1s"), budget_nanos=1_000_000) as gateway,
+    ):
+        _, headers, _ = await post(gateway, ask(100))
+        assert account(gateway)[1] == 9000 * 150 + 5000 * OUTPUT_RATE
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {gateway.key}"}) as session,
+            session.get(f"{gateway.url}/api/cost/request/{headers['x-oneapi-request-id']}?explain=1") as answer,
+        ):
+            assert (await answer.json())["bounded"] is False
+        assert (await post(gateway, ask(100)))[0] == 401
+        assert gateway.differences() == []
 
 
 async def test_a_client_that_leaves_while_it_waits_holds_nothing(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class Whole:
     def cost_nanos(self) -> int:
         cached = (self.usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
         fresh = self.usage["prompt_tokens"] - cached
-        return fresh * INPUT_RATE + cached * CACHED_RATE + self.usage["completion_tokens"] * OUTPUT_RATE
+        output: int = self.usage["completion_tokens"]
+        return int(fresh * INPUT_RATE + cached * CACHED_RATE + output * OUTPUT_RATE)
 
 
 async def one(session: aiohttp.ClientSession, url: str, number: int, whole: list[Whole]) -> None:

@@ -136,14 +136,13 @@ async def till(
 
 
 class Halt:
-    """Stops the writer's thread where it begins a statement that contains `text`, until `go`. The statement stands in a job."""
+    """Stops the writer's thread where it begins a statement that contains `text`, until `go`."""
 
     def __init__(self, book: Book, text: str) -> None:
         self.inside = threading.Event()
         self._proceed = threading.Event()
-        self._db = book._db
         self._text = text
-        self._db.set_trace_callback(self._look)
+        book._db.set_trace_callback(self._look)
 
     def _look(self, statement: str) -> None:
         if self._text in statement and not self._proceed.is_set():
@@ -151,7 +150,7 @@ class Halt:
             self._proceed.wait(10)
 
     def go(self) -> None:
-        self._db.set_trace_callback(None)
+        # The callback stays: taking it away needs the connection's mutex, which the halted thread holds.
         self._proceed.set()
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from oneapi_cli.ledger import accounts
@@ -16,8 +18,8 @@ from oneapi_cli.ledger.book import AccountChanged, Book, LedgerError
 from oneapi_cli.ledger.store import open_ledger
 from oneapi_cli.ledger.verify import verify
 from oneapi_cli.ledger.writer import Job
-from oneapi_cli.values.errors import GatewayError, OutOfCredit, Overloaded, Throttled, Unauthenticated
-from oneapi_cli.values.holds import Attempt, Hold, Refusal, TooTight
+from oneapi_cli.values.errors import BadRequest, GatewayError, OutOfCredit, Overloaded, Throttled, Unauthenticated
+from oneapi_cli.values.holds import Attempt, Hold, Need, Refusal, TooTight
 from oneapi_cli.values.usage import Usage
 from tests.ledger.kit import (
     START,
@@ -580,6 +582,71 @@ async def test_a_request_id_is_held_once(path: Path) -> None:
         assert isinstance(hold, Hold)
         with pytest.raises(LedgerError, match="already"):
             await t.book.reserve(ask(t.who("laptop"), fixed(1), request_id=hold.request_id))
+
+
+async def test_absurd_counts_and_broken_text_do_not_stop_a_settlement(path: Path) -> None:
+    async with till(path, laptop(None)) as t:
+        free = Need(fixed_nanos=0, asked=10**30, bound_tokens=10**31)
+        wanted = msgspec.structs.replace(ask(t.who("laptop"), free), model_asked="m\ud800")
+        hold = await t.book.reserve(wanted)
+        assert isinstance(hold, Hold)
+        usage = Usage(counts={"input_tokens": 10**25})
+        tried = Attempt(
+            channel="c", vendor="v", model_sent="\udcff", started=1.0, ended=2.0, status=200, outcome="served"
+        )
+        end = closing(5, usage=usage, reason="\udc80", model_sent="é\ud800", attempts=(tried,))
+        await t.book.close(hold.request_id, end)
+        receipt = await t.book.receipt(hold.request_id)
+        assert receipt is not None
+        assert (receipt.model_asked, receipt.model_sent, receipt.reason) == ("m?", "é?", "?")
+        assert receipt.usage == usage
+
+
+async def test_more_than_any_ledger_can_hold_is_refused(path: Path) -> None:
+    async with till(path, laptop(None)) as t:
+        with pytest.raises(BadRequest, match=r"more than \$1,000,000,000"):
+            await t.book.reserve(ask(t.who("laptop"), fixed(10**18 + 1)))
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def log_round(t: Till) -> int:
+    """How often the log has started over: the checkpoint sequence number in its header (https://sqlite.org/walformat.html,
+    2026-11)."""
+    with open(f"{t.path}-wal", "rb") as log:
+        return int.from_bytes(log.read(32)[12:16], "big")
+
+
+async def commit(t: Till, times: int) -> None:
+    """So many commits, each of one page, one after the other without a pause."""
+    for _ in range(times):
+        await t.book.write(lambda db: db.execute("UPDATE users SET updated = updated + 1").rowcount)
+
+
+async def test_the_log_is_copied_back_beside_the_commits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneapi_cli.ledger.writer.CHECKPOINT_PAGES", 10**9)
+    async with till(path, laptop()) as t:
+        before = log_round(t)
+        await commit(t, 1_200)  # beyond SQLite's own mark, which is 1 000 pages
+        assert log_round(t) == before, "not in the commit path"
+        monkeypatch.setattr("oneapi_cli.ledger.writer.CHECKPOINT_PAGES", 60)
+        async with asyncio.timeout(20):
+            while log_round(t) == before:
+                await commit(t, 20)
+                await asyncio.sleep(0.02)
+
+
+async def test_a_load_that_never_pauses_has_its_log_emptied(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneapi_cli.ledger.writer.CHECKPOINT_PAGES", 60)
+    monkeypatch.setattr("oneapi_cli.ledger.writer.TRUNCATE_PAGES", 200)
+    async with till(path, laptop()) as t:
+        largest = size = os.stat(f"{path}-wal").st_size
+        async with asyncio.timeout(20):
+            while size >= largest:  # a log that only starts over keeps its size
+                largest = size
+                await commit(t, 20)
+                size = os.stat(f"{path}-wal").st_size
 
 
 async def test_stopping_refuses_who_waits_and_leaves_the_rest_consistent(path: Path) -> None:

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ async def running(
 ) -> AsyncIterator[Gateway]:
     """Serve `config` (YAML text) until the block ends. budget None: an unlimited token."""
     path = write_config(folder, config)
-    loaded = load(path, VENDORS, resolve=True, environ={})
+    again = partial(load, path, VENDORS, resolve=True, environ={})
+    loaded = again()
     db = open_ledger(loaded.ledger, create=True)
     key = make_token(db, "test", budget_nanos, **token)
     db.close()
@@ -88,7 +90,7 @@ async def running(
     sock.bind(("127.0.0.1", 0))
     sock.listen(512)
     sock.setblocking(False)
-    app = App(loaded, sock, "127.0.0.1")
+    app = App(loaded, sock, "127.0.0.1", load=again)
     await app.start()
     try:
         yield Gateway(app, f"http://127.0.0.1:{sock.getsockname()[1]}", loaded.ledger, key)

@@ -235,7 +235,7 @@ def test_shown_masks_by_provenance(load_text: Load) -> None:
     text = f"""
 admin_key: canary-literal
 hosts: ['${{A}}', open.example]
-cors: ${{A}}
+cors: https://${{A}}
 workers: ${{W}}
 ledger: ${{A}}.db
 channels:

@@ -49,6 +49,11 @@ GOOD = (
     Good(words.parse_address, "[::1]:0", Address("::1", 0)),
     Good(words.parse_address, ":80", Address("0.0.0.0", 80)),
     Good(words.parse_url, "http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080/v1"),
+    Good(words.parse_origin, "https://Chat.Example/", "https://chat.example"),
+    Good(words.parse_origin, "https://h:443", "https://h"),
+    Good(words.parse_origin, "http://localhost:5173", "http://localhost:5173"),
+    Good(words.parse_origin, "app://obsidian.md", "app://obsidian.md"),
+    Good(words.parse_origin, "*", "*"),
     Good(words.parse_subnet, "10.1.2.3/8", "10.0.0.0/8"),
     Good(words.parse_subnet, "::1", "::1/128"),
     Good(words.parse_zone, "UTC", "UTC"),
@@ -81,6 +86,11 @@ BAD = (
     Bad(words.parse_url, "http://", "http://"),
     Bad(words.parse_url, "http://h/?key=1", "query"),
     Bad(words.parse_url, "http://h\n/", "http://"),
+    Bad(words.parse_origin, "chat.example", "https://chat.example"),
+    Bad(words.parse_origin, "https://h/path", "without a path"),
+    Bad(words.parse_origin, "https://user@h", "without a path"),
+    Bad(words.parse_origin, "null", "without a path"),
+    Bad(words.parse_origin, "https://*.h, https://i", "without a path"),
     Bad(words.parse_subnet, "10.0.0.0/99", "CIDR"),
     Bad(words.parse_zone, "Mars/Olympus", "IANA"),
     Bad(words.parse_zone, "../etc/passwd", "IANA"),
@@ -95,12 +105,12 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize("case", GOOD, ids=lambda case: f"{case.read.__name__}-{case.text}")
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: f"{getattr(case.read, '__name__', 'whole')}-{case.text}")
 def test_word_means(case: Good) -> None:
     assert case.read(case.text) == case.value
 
 
-@pytest.mark.parametrize("case", BAD, ids=lambda case: f"{case.read.__name__}-{case.text!r}")
+@pytest.mark.parametrize("case", BAD, ids=lambda case: f"{getattr(case.read, '__name__', 'whole')}-{case.text!r}")
 def test_wrong_word_says_what_to_write(case: Bad) -> None:
     with pytest.raises(WordError) as caught:
         case.read(case.text)

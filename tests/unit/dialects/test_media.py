@@ -175,8 +175,99 @@ def test_a_header_that_lies_about_its_size() -> None:
     assert (wav_seconds(base64.b64encode(bytes(raw)).decode()) or 0) >= 10
 
 
+@pytest.mark.parametrize(("at", "size"), [(22, 2), (24, 4), (34, 2)])
+def test_a_header_that_claims_an_absurd_rate(at: int, size: int) -> None:
+    raw = bytearray(base64.b64decode(wav(10)))
+    raw[at : at + size] = b"\xff" * size
+    assert wav_seconds(base64.b64encode(bytes(raw)).decode()) is None
+
+
 @pytest.mark.parametrize(
     "data", ["", "not base64!", "UklGRg==", base64.b64encode(b"RIFF....WAVEfmt ").decode(), "////"]
 )
 def test_what_is_no_wav(data: str) -> None:
     assert wav_seconds(data) is None
+
+
+def test_compressed_sound_in_a_header_of_plain_sound() -> None:
+    raw = bytearray(base64.b64decode(wav(10)))
+    extension = (22).to_bytes(2, "little") + bytes(6) + (0x55).to_bytes(2, "little") + bytes(14)
+    raw[16:22] = (40).to_bytes(4, "little") + b"\xfe\xff"
+    raw[36:36] = extension
+    assert wav_seconds(base64.b64encode(bytes(raw)).decode()) is None
+    raw[44:46] = b"\x01\x00"
+    assert wav_seconds(base64.b64encode(bytes(raw)).decode()) == 11
+
+
+def test_sound_that_is_said_to_be_something_else_is_not_measured_by_its_header() -> None:
+    part = {"type": "input_audio", "input_audio": {"data": wav(2), "format": "mp3"}}
+    read = measured(chat(part))
+    assert (read.audio_seconds, read.text_bytes) == (None, len(chat(part)) + TEMPLATE_TOKENS)
+
+
+LINKED: list[dict[str, Any]] = [
+    {"type": "video_url", "video_url": {"url": "https://example.com/day.mp4"}},
+    {"type": "video", "video": ["https://example.com/1.png", "https://example.com/2.png"]},
+    {"type": "input_video", "input_video": {"file": "f-1"}},
+    {"type": "audio_url", "audio_url": {"url": " HTTPS://example.com/day.mp3"}},
+    {"type": "input_audio", "input_audio": {"data": "https://example.com/day.mp3", "format": "mp3"}},
+    {"type": "input_audio", "input_audio": {"id": "a-1"}},
+    {"type": "document_url", "document_url": "https://example.com/book.pdf"},
+    {"type": "document", "source": {"type": "url", "url": "https://example.com/book.pdf"}},
+    {"type": "file", "file": {"file_data": "https://example.com/book.pdf"}},
+    {"type": "file", "file": {"file_data": "gs://bucket/book.pdf"}},
+]
+
+
+@pytest.mark.parametrize("part", LINKED, ids=json.dumps)
+def test_what_stands_behind_a_link_has_no_bound(part: dict[str, Any]) -> None:
+    body = chat(part)
+    wanted = DIALECTS["openai_chat"].peek(body)
+    assert [member for member, _ in wanted.unpriceable] == ["messages"]
+    assert wanted.unknown == ("messages",)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        LINK,
+        {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,AAAA"}},
+        {"type": "video", "video": ["data:image/png;base64,AAAA"]},
+        {"type": "input_audio", "input_audio": {"data": "//uQxAAA", "format": "mp3"}},
+        {"type": "file", "file": {"file_data": "JVBERi0x"}},
+    ],
+    ids=json.dumps,
+)
+def test_what_comes_along_and_images_by_link_can_be_sent(part: dict[str, Any]) -> None:
+    assert DIALECTS["openai_chat"].peek(chat(part)).unpriceable == ()
+
+
+@pytest.mark.parametrize("url", ["data:video/mp4;base64,", "DATA:application/pdf;base64,", " data:audio/wav;base64,"])
+def test_a_film_in_the_place_of_an_image_keeps_its_bytes(url: str) -> None:
+    body = chat({"type": "image_url", "image_url": {"url": url + "A" * 4000}})
+    assert DIALECTS["openai_chat"].peek(body).unknown == ("messages",)
+    read = measured(body, texts=True)
+    assert read.text_bytes == len(body) + TEMPLATE_TOKENS
+    assert read.overhead_tokens > 4000
+
+
+def test_an_image_in_the_arguments_of_a_call_is_text() -> None:
+    call = {"function": {"name": "f", "arguments": {"type": "image_url", "image_url": {"url": PNG}}}}
+    body = json.dumps({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]}).encode()
+    read = measured(body, texts=True)
+    assert (read.images, read.text_bytes) == (0, len(body) + TEMPLATE_TOKENS)
+    assert any(PIXELS in text for text in read.texts)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e-999"])
+@pytest.mark.parametrize("part", [TEXT, IMAGE], ids=["text", "image"])
+def test_a_number_that_is_none_to_python_is_passed_over(number: str, part: dict[str, Any]) -> None:
+    body = chat(part).replace(b'"role"', b'"weight": ' + number.encode() + b', "role"')
+    assert measured(body, texts=True).text_bytes > 0
+
+
+@pytest.mark.parametrize("part", [TEXT, IMAGE], ids=["text", "image"])
+def test_an_integer_beyond_python_is_refused_or_passed_over(part: dict[str, Any]) -> None:
+    body = chat(part).replace(b'"role"', b'"weight": ' + b"9" * 5000 + b', "role"')
+    with pytest.raises(BadRequest, match="out of range"):
+        measured(body, texts=True)

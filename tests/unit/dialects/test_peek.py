@@ -58,11 +58,15 @@ CASES = [
     Case("openai_chat", {"enable_thinking": True, "temperature": 1}, {"unknown": ("enable_thinking",)}),
     Case("openai_chat", {"prediction": {"content": "abc"}}, {"fees": {"output_tokens": 18}}),
     Case("openai_chat", {"tools": [{"type": "function"}, {"type": "custom"}, {}]}),
+    Case("openai_chat", {"tools": [{"type": "namespace", "tools": [{"type": "function"}]}]}),
+    Case("openai_chat", {"modalities": ["text", "AUDIO"]}, {"modalities": ("text", "audio")}),
+    Case("openai_chat", {"audio": {"voice": "alloy"}}, {"modalities": ("audio",)}),
+    Case("openai_chat", {"enable_search": False, "models": None}, {"unknown": ("enable_search", "models")}),
     Case("openai_completions", {}),
     Case(
         "openai_completions",
-        {"n": 2, "best_of": 3, "max_tokens": 0},
-        {"outputs": 6, "limit": 0, "limit_members": ("max_tokens",)},
+        {"n": 2, "best_of": 3, "max_tokens": 0, "echo": True},
+        {"outputs": 6, "limit": 0, "limit_members": ("max_tokens",), "unknown": ("max_tokens",)},
     ),
     Case("openai_completions", {"prompt": ["a", "b"], "n": 2}, {"outputs": 4}),
     Case("openai_completions", {"prompt": [1, 2, 3]}),
@@ -110,6 +114,21 @@ def test_wanted(case: Case) -> None:
         ),
         ("openai_chat", {"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "messages"),
         ("openai_responses", {"input": [{"content": [{"type": "input_file", "file_url": "https://x"}]}]}, "input"),
+        ("openai_responses", {"tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]}, "tools[0].tools[0]"),
+        ("openai_responses", {"tools": [{"type": "namespace", "tools": [{"type": "namespace"}]}]}, "tools[0].tools[0]"),
+        *(
+            (dialect, {name: value}, name)
+            for dialect in ("openai_chat", "openai_responses")
+            for name, value in (
+                ("models", ["openai/o1-pro"]),
+                ("route", "fallback"),
+                ("fallbacks", ["o1-pro"]),
+                ("plugins", [{"id": "web"}]),
+                ("search_parameters", {"mode": "on"}),
+                ("enable_search", True),
+                ("speed", "fast"),
+            )
+        ),
         ("openai_responses", {"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}, "tools[0]"),
         *(
             ("openai_responses", {"tools": [{"type": kind}]}, "tools[0]")
@@ -173,11 +192,16 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("openai_chat", {"tools": {}}, "tools", "`tools` must be an array"),
     ("openai_chat", {"tools": [5]}, "tools[0]", "must be an object"),
     ("openai_chat", {"Model": "x"}, "Model", "write `model`"),
+    ("openai_chat", {"Models": ["x"]}, "Models", "write `models`"),
+    ("openai_chat", {"modalities": "audio"}, "modalities", "must be an array"),
+    ("openai_chat", {"Modalities": ["audio"]}, "Modalities", "write `modalities`"),
+    ("openai_chat", {"tools": [{"Type": "web_search"}]}, "tools[0].Type", "write `tools[0].type`"),
     ("openai_chat", {"stream_options": {"Include_Usage": True}}, "stream_options.Include_Usage", "include_usage"),
     ("openai_completions", {"prompt": None}, "prompt", "field prompt is required"),
     ("openai_completions", {"prompt": []}, "prompt", "field prompt is required"),
     ("openai_completions", {"prompt": 5}, "prompt", "must be a string or an array"),
     ("openai_completions", {"best_of": 0}, "best_of", "best_of is invalid"),
+    ("openai_completions", {"max_tokens": 0}, "max_tokens", "max_tokens is invalid"),
     ("openai_completions", {"max_tokens": -1}, "max_tokens", "max_tokens is invalid"),
     ("openai_embeddings", {"input": None}, "input", "field input is required"),
     ("openai_embeddings", {"input": []}, "input", "field input is required"),
@@ -235,3 +259,20 @@ def test_a_number_too_long_to_read() -> None:
 def test_every_member_of_the_sdk_is_known(params: Any, known: frozenset[str], otherwise: set[str]) -> None:
     assert set(get_type_hints(params)) - otherwise <= known
     assert not otherwise & known
+
+
+@pytest.mark.parametrize(
+    "tool", ['"type":"web_search","type":"function"', '"type":"function","typ\\u0065":"web_search"']
+)
+@pytest.mark.parametrize("dialect", ["openai_chat", "openai_responses"])
+def test_a_tool_with_two_types(dialect: str, tool: str) -> None:
+    rest = json.dumps(LEAST[dialect])[1:]
+    with pytest.raises(BadRequest, match=r"`tools\[0\].type` is given twice"):
+        DIALECTS[dialect].peek(f'{{"tools":[{{{tool}}}],{rest}'.encode())
+
+
+@pytest.mark.parametrize("number", ["1e999", "9" * 5000])
+def test_a_number_out_of_range_where_text_belongs(number: str) -> None:
+    body = b'{"model":"m","messages":[{}],"service_tier":[' + number.encode() + b"]}"
+    with pytest.raises(BadRequest, match="service_tier"):
+        DIALECTS["openai_chat"].peek(body)

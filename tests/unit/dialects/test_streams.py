@@ -391,3 +391,81 @@ TEXTS: list[tuple[str, bytes, list[str]]] = [
 def test_texts(dialect: str, events: bytes, texts: list[str]) -> None:
     found = [text for text in DIALECTS[dialect].texts_of([events]) if text]
     assert found == texts
+
+
+def scanned(*blocks: bytes, dialect: str = "openai_chat") -> StreamScanner:
+    scanner = DIALECTS[dialect].open_stream(Quirks(), hide_usage=False, event_limit=LIMIT)
+    for block in blocks:
+        scanner.feed(block)
+    return scanner
+
+
+def report(given: int, produced: int) -> str:
+    return f',"usage":{{"prompt_tokens":{given},"completion_tokens":{produced}}}'
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [',"usage":{}', ',"usage":{"prompt_tokens":null}', report(0, 0), report(5, -1), ',"usage":{"cost":0}'],
+)
+def test_a_form_that_is_not_filled_in_is_no_report(empty: str) -> None:
+    scanner = scanned(chunk("one", more=empty), chunk("two", more=empty))
+    assert scanner.usage is None
+    assert DIALECTS["openai_chat"].texts_of(scanner.take_seen()) == ["onetwo"]
+
+
+def test_zeros_after_a_report_take_nothing_back() -> None:
+    scanner = scanned(chunk(), STOP, EXTRA, f'data: {{"choices":[]{report(0, 0)}}}\n\n'.encode())
+    assert scanner.usage is not None
+    assert dict(scanner.usage.counts) == COUNTS
+
+
+def test_zeros_at_the_end_are_a_report() -> None:
+    scanner = scanned(chunk(), chunk("", '"stop"', report(0, 0)))
+    assert scanner.usage is not None
+    assert not any(scanner.usage.counts.values())
+
+
+def test_what_comes_after_the_last_report_is_kept() -> None:
+    scanner = scanned(chunk("one", more=report(5, 1)), chunk("two", more=report(5, 2)), chunk("three"), chunk("four"))
+    assert scanner.usage is not None
+    assert dict(scanner.usage.counts) == {"input_tokens": 5, "output_tokens": 2}
+    assert DIALECTS["openai_chat"].texts_of(scanner.unreported) == ["threefour"]
+    assert (scanner.take_seen(), scanner.seen_bytes) == ([], 0)
+    scanner.feed(chunk("five", more=report(5, 5)))
+    assert scanner.unreported == []
+
+
+def test_what_comes_after_a_report_does_not_pile_up() -> None:
+    scanner = scanned(chunk(more=report(5, 1)), *[chunk("x" * 1000)] * 1000)
+    assert 50_000 < sum(map(len, scanner.unreported)) < 200_000
+
+
+def test_a_finish_after_the_report_is_seen() -> None:
+    scanner = scanned(chunk(more=report(5, 1)), STOP)
+    scanner.close()
+    assert scanner.clean
+
+
+def test_tools_of_the_vendor_are_counted_in_streams_too() -> None:
+    output = (
+        ',"output":[{"type":"web_search_call","action":{"type":"search"}},'
+        '{"type":"web_search_call","action":{"type":"open_page"}},{"type":"file_search_call"},{"type":"message"},5]'
+    )
+    ended = response("response.completed", "completed", R_USAGE + output)
+    scanner = scanned(CREATED, DELTA, ended, dialect="openai_responses")
+    assert scanner.usage is not None
+    assert dict(scanner.usage.counts) == {**COUNTS, "web_searches": 1, "storage_searches": 1}
+
+
+def test_texts_of_every_kind() -> None:
+    deltas = [
+        '{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"hi"}]}',
+        '{"audio":{"transcript":"la la","data":"AAAA"}}',
+    ]
+    events = [
+        f'data: {{"choices":[{{"index":[1],"delta":{delta},"logprobs":-1e999}}]}}\n\n'.encode() for delta in deltas
+    ]
+    assert DIALECTS["openai_chat"].texts_of(events) == ["hm", "hi", "la la"]
+    strange = b'data: {"type":"response.output_text.delta","output_index":{},"delta":"hi"}\n\n'
+    assert DIALECTS["openai_responses"].texts_of([strange]) == ["hi"]

@@ -129,7 +129,89 @@ CASES = [
         {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
         {"input_tokens": 0, "output_tokens": 0},
     ),
-    Case("only a total", {"total_tokens": 8}, {"input_tokens": 8}),
+    Case(
+        "cache and reasoning both explain the total",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 5,
+            "total_tokens": 155,
+            "prompt_tokens_details": {"cached_tokens": 50},
+            "completion_tokens_details": {"reasoning_tokens": 50},
+        },
+        {"input_tokens": 100, "output_tokens": 55, "cache_read_tokens": 50},
+        50,
+    ),
+    Case(
+        "cache and reasoning both beside",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 5,
+            "total_tokens": 195,
+            "prompt_tokens_details": {"cached_tokens": 50},
+            "completion_tokens_details": {"reasoning_tokens": 40},
+        },
+        {"input_tokens": 150, "output_tokens": 45, "cache_read_tokens": 50},
+        40,
+    ),
+    Case(
+        "cache above input is added once",
+        {
+            "prompt_tokens": 5,
+            "completion_tokens": 2,
+            "total_tokens": 67,
+            "prompt_tokens_details": {"cached_tokens": 30},
+        },
+        {"input_tokens": 35, "output_tokens": 32, "cache_read_tokens": 30},
+    ),
+    Case(
+        "perplexity's deep research",
+        {
+            "prompt_tokens": 33,
+            "completion_tokens": 7000,
+            "total_tokens": 7033,
+            "citation_tokens": 20000,
+            "num_search_queries": 28,
+            "reasoning_tokens": 5000,
+        },
+        {"input_tokens": 33, "output_tokens": 32000, "output_citation_tokens": 20000, "web_searches": 28},
+        5000,
+    ),
+    Case(
+        "perplexity's sonar",
+        {
+            "prompt_tokens": 9,
+            "completion_tokens": 7,
+            "total_tokens": 16,
+            "citation_tokens": 99,
+            "num_search_queries": 1,
+        },
+        {"input_tokens": 9, "output_tokens": 7, "web_searches": 1},
+    ),
+    Case(
+        "anthropic's names",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 5,
+            "total_tokens": 105,
+            "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 30,
+        },
+        {"input_tokens": 100, "output_tokens": 5, "cache_read_tokens": 40, "cache_write_tokens": 30},
+    ),
+    Case(
+        "a zero in one place, the cache in another",
+        {
+            "prompt_tokens": 9,
+            "completion_tokens": 1,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "prompt_cache_hit_tokens": 6,
+        },
+        {"input_tokens": 9, "output_tokens": 1, "cache_read_tokens": 6},
+    ),
+    # Nobody said what was produced (or read): we count, rather than bill nothing for it.
+    Case("only a total", {"total_tokens": 8}, None),
+    Case("no output", {"prompt_tokens": 5}, None),
+    Case("no input", {"completion_tokens": 5}, None),
     Case(
         "nulls and nonsense",
         {
@@ -139,10 +221,16 @@ CASES = [
             "completion_tokens_details": [],
             "total_tokens": "many",
         },
-        {"input_tokens": 5},
+        None,
     ),
+    Case("negative", {"prompt_tokens": 5, "completion_tokens": -2}, None),
+    Case("absurd", {"prompt_tokens": 5, "completion_tokens": 10**18}, None),
+    Case("an absurd float", {"prompt_tokens": 5, "completion_tokens": 1e300}, None),
+    Case("a total tells the rest", {"prompt_tokens": 5, "total_tokens": 9}, {"input_tokens": 5, "output_tokens": 4}),
+    Case("scored alone", {"prompt_tokens": 5, "total_tokens": 5}, {"input_tokens": 5, "output_tokens": 0}),
+    Case("input by the total", {"completion_tokens": 5, "total_tokens": 9}, {"input_tokens": 4, "output_tokens": 5}),
+    Case("in quotes", {"prompt_tokens": "5", "completion_tokens": "2"}, {"input_tokens": 5, "output_tokens": 2}),
     Case("whole floats", {"prompt_tokens": 5.0, "completion_tokens": 2.0}, {"input_tokens": 5, "output_tokens": 2}),
-    Case("negative", {"prompt_tokens": 5, "completion_tokens": -2}, {"input_tokens": 5}),
     Case("elsewhere", None, {"input_tokens": 5, "output_tokens": 2}, quirks=Quirks(usage_member="x_groq.usage")),
     Case("null", None, None),
     Case("empty", {}, None),
@@ -176,5 +264,11 @@ def test_an_event_of_responses_carries_its_usage_inside() -> None:
 def test_embeddings_produce_no_tokens() -> None:
     body = b'{"data":[],"usage":{"prompt_tokens":5,"total_tokens":9}}'
     usage = DIALECTS["openai_embeddings"].read_reply(body, Quirks()).usage
+    assert usage is not None
+    assert dict(usage.counts) == {"input_tokens": 9}
+
+
+def test_embeddings_with_a_total_alone() -> None:
+    usage = DIALECTS["openai_embeddings"].read_reply(b'{"data":[],"usage":{"total_tokens":9}}', Quirks()).usage
     assert usage is not None
     assert dict(usage.counts) == {"input_tokens": 9}

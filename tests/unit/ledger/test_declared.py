@@ -130,6 +130,15 @@ def test_identity_is_the_configs_and_balance_the_ledgers(db: sqlite3.Connection)
     assert (row.remain, row.status) == (105, 2)
 
 
+def test_one_gone_from_the_config_may_be_removed(db: sqlite3.Connection) -> None:
+    mirror_declared(db, [declare()], START)
+    mirror_declared(db, [], START)
+    accounts.remove_token(db, "laptop", now=START)
+    assert accounts.list_tokens(db) == []
+    assert mirror_declared(db, [declare()], START) == []
+    assert accounts.get_token(db, "laptop").remain == 100
+
+
 def test_what_the_cli_made_is_not_taken_over(db: sqlite3.Connection) -> None:
     add_token(db, "laptop", 7)
     add_token(db, "phone", 7)

@@ -108,3 +108,19 @@ def test_other_books_and_models_have_none(books: tuple[str, ...], model: str) ->
 
 def test_capitals_do_not_matter() -> None:
     assert own_card(("openai",), "DALL-E-3") is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "nanos"),
+    [
+        ("gpt-4o-search-preview", 25_000_000),
+        ("gpt-4o-mini-search-preview-2025-03-11", 25_000_000),
+        ("gpt-5-search-api", 10_000_000),
+    ],
+)
+def test_models_that_always_search_charge_for_it(model: str, nanos: int) -> None:
+    listed = catalogue_card("openai", model)
+    assert listed is not None
+    card = with_own(listed, ("openai",), model)
+    tokens = Usage(counts={"input_tokens": 10, "output_tokens": 10})
+    assert cost_of(tokens, card.sheet(NOW, {})).nanos == cost_of(tokens, listed.sheet(NOW, {})).nanos + nanos

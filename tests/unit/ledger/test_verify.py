@@ -43,6 +43,7 @@ DAMAGES = [
     Damage("UPDATE requests SET state = 'lost' WHERE request_id = 'a'", "state is lost, its rows say no such state"),
     Damage("UPDATE requests SET state = 'released' WHERE request_id = 'a'", NO_COST),
     Damage("UPDATE requests SET closed = 1 WHERE state = 'held'", "open without being held"),
+    Damage("UPDATE requests SET lines = '[{' WHERE cost_nanos > 0", "its bill is unreadable"),
     Damage(ADJUST_OPEN, NO_ADJUSTMENT),
     Damage("UPDATE adjustments SET delta_nanos = -61", "adjusted to less than 0"),
     Damage("DELETE FROM requests WHERE request_id = 'a'", "missing"),
@@ -79,6 +80,21 @@ def test_every_damage_is_found(tmp_path: Path, damage: Damage) -> None:
     db.execute(damage.statement)
     sentences = [difference.sentence for difference in verify(db)]
     assert any(damage.found in sentence for sentence in sentences), sentences
+    db.close()
+
+
+def test_a_damaged_file_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "oneapi.db"
+    _ledger(path)
+    db = open_ledger(path)
+    root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'requests'").fetchone()[0]
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    db = open_ledger(path)
+    assert any(difference.subject == "the file" for difference in verify(db))
     db.close()
 
 

@@ -121,3 +121,37 @@ def test_other_models_are_left_alone() -> None:
         for model in provider.models
     ]
     assert [model for model in others if traits(model).reasoning] == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "compound-beta",
+        "groq/compound",
+        "sonar-pro",
+        "gpt-4o-search-preview",
+        "o3-deep-research",
+        "openai/gpt-4o:online",
+    ],
+)
+def test_agents_are_known_to_read_more_than_they_are_sent(model: str) -> None:
+    assert traits(model).agent
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "o3", "text-embedding-3-small", "demo-small"])
+def test_other_models_read_what_they_are_sent(model: str) -> None:
+    assert not traits(model).agent
+
+
+@pytest.mark.parametrize(
+    "model", ["o3", "gpt-5.1", "gemini-2.5-flash", "google/gemini-3.1-pro-preview", "grok-4.7", "sonar-pro"]
+)
+def test_who_thinks_unseen(model: str) -> None:
+    assert traits(model).hidden
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "gemini-2.0-flash", "grok-4-1-fast-non-reasoning", "grok-2", "gpt-oss-20b"]
+)
+def test_who_is_seen_thinking_or_does_not(model: str) -> None:
+    assert not traits(model).hidden

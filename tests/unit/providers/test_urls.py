@@ -8,7 +8,7 @@ import pytest
 
 from oneapi_cli.providers.table import VENDORS
 from oneapi_cli.providers.urls import build_url, missing_options
-from oneapi_cli.values.errors import NoChannel
+from oneapi_cli.values.errors import BadRequest, NoChannel
 from oneapi_cli.values.vendor import Channel, Vendor
 
 
@@ -94,6 +94,15 @@ def test_marks_are_filled_and_encoded() -> None:
     row = Vendor(name="x", base="https://h/{region}", speaks={"openai_chat": "/{api_version}/{model}:run"})
     url = build_url(channel(row, version="v2", region="eu/west"), "openai_chat", "a b/ü")
     assert url == "https://h/eu%2Fwest/v2/a%20b%2F%C3%BC:run"
+
+
+@pytest.mark.parametrize("model", [".", ".."])
+def test_no_model_climbs_up_a_path(model: str) -> None:
+    row = Vendor(name="x", base="https://h", speaks={"openai_chat": "/models/{model}/chat"})
+    for channel_ in (channel("azure", HOME, DATED), channel(row)):
+        with pytest.raises(BadRequest):
+            build_url(channel_, "openai_chat", model)
+    assert "/%252e%252e/" in build_url(channel(row), "openai_chat", "%2e%2e")
 
 
 def test_cloudflare_wants_its_account() -> None:

@@ -1,0 +1,38 @@
+"""`metrics_listen`: a listener that knows /metrics and nothing else, and asks for no key."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from ..values.errors import GatewayError, NotFound
+from .errors import error_response
+
+Answer = Callable[[str], Awaitable[web.Response]]
+"""Request id → the metrics as an answer. Raises GatewayError."""
+
+
+class MetricsDoor:
+    """One listener on `sock`, which every worker may share."""
+
+    def __init__(self, sock: socket.socket, metrics: Answer, new_id: Callable[[], str]) -> None:
+        self._sock, self._metrics, self._new_id = sock, metrics, new_id
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
+
+    async def start(self) -> None:
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._sock, backlog=64).start()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        request_id = self._new_id()
+        try:
+            if request.method not in ("GET", "HEAD") or request.path.rstrip("/") != "/metrics":
+                raise NotFound("Only GET /metrics is answered here", code="unknown_url")
+            return await self._metrics(request_id)
+        except GatewayError as error:
+            return error_response(error, request_id, "openai_chat")
