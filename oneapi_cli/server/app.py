@@ -74,7 +74,9 @@ class App:
     async def start(self) -> None:
         """Open the ledger, reach for the vendors, listen."""
         config = self._loaded.config
-        self.book = Book.open(
+        # In a thread: another process may hold the ledger's lock for a moment.
+        self.book = await asyncio.to_thread(
+            Book.open,
             self._loaded.ledger,
             sync=config.ledger_sync,
             after_crash=config.after_crash,

@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from ..values.errors import BadRequest, GatewayError, HeadersTooLarge
-from .errors import error_response
+from .errors import SERVER, error_response
 
 
 class ClientPresence:
@@ -82,6 +82,14 @@ class Connection(RequestHandler):
         if self.presence is not None:
             presence, self.presence = self.presence, None
             presence.left()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Every answer leaves through here; one that has begun already has its headers."""
+        if not resp.prepared:
+            resp.headers.update(SERVER)
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,

@@ -13,6 +13,8 @@ from ..values.errors import GatewayError
 from .doors import ENVELOPE
 
 REQUEST_ID = "X-Oneapi-Request-Id"
+SERVER = {"Server": "oneapi"}
+"""Instead of aiohttp's own, which tells every caller the versions of Python and aiohttp."""
 
 
 def error_response(error: GatewayError, request_id: str, dialect: str) -> web.Response:

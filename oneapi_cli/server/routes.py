@@ -24,7 +24,7 @@ from .control import Control
 from .cors import answer_headers, preflight_headers
 from .doors import find_door
 from .edge import check_headers, check_host, client_address
-from .errors import REQUEST_ID, error_response
+from .errors import REQUEST_ID, SERVER, error_response
 from .generation import Generation
 from .metrics import Metrics
 from .selfservice import Service
@@ -165,7 +165,7 @@ class Routes:
             async for item in out:
                 if isinstance(item, Head):
                     # Without a length aiohttp sends chunks, or to an HTTP/1.0 client bytes until the connection closes.
-                    headers = {**item.headers, **visit.beside, REQUEST_ID: ask.id}
+                    headers = {**item.headers, **visit.beside, **SERVER, REQUEST_ID: ask.id}
                     response = web.StreamResponse(status=item.status, headers=headers)
                     visit.begun = True
                     await response.prepare(visit.request)

@@ -128,6 +128,7 @@ async def test_every_answer_has_an_id(case: Request, gateway: Gateway) -> None:
     got = await send(gateway.url + case.path, case.method, key, case.body, **headers)
     assert got.status == case.status, got.body
     assert ID.match(got.request_id)
+    assert got.headers["server"] == "oneapi"
     assert abs(time.mktime(time.strptime(got.request_id[:14], "%Y%m%d%H%M%S")) - time.mktime(time.gmtime())) < 60
     if got.status >= 400:
         assert f"(request id: {got.request_id})" in got.json["error"]["message"]
