@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec.structs import replace
@@ -116,8 +115,13 @@ class Meter:
         """A visible stream that the config lets go. Hidden reasoning is billed by the vendor whether or not it is
         read.
         """
-        offer = self.offer
-        return self.gate.policy.on_disconnect == "cancel" and offer is not None and not offer.traits.reasoning
+        return self.gate.policy.on_disconnect == "cancel" and self._visible
+
+    @property
+    def _visible(self) -> bool:
+        """Whether what the vendor bills is text that a stream shows: no hidden thoughts, no sound, no pictures."""
+        hidden = self.offer is None or self.offer.traits.reasoning or self.offer.traits.hidden
+        return not hidden and not set(self.order.wanted.modalities) - {"text"}
 
     @property
     def ended_well(self) -> bool:
@@ -143,8 +147,7 @@ class Meter:
         refused = self._upstream_status is not None and 400 <= self._upstream_status < 500
         if self.scanner is not None:
             reported = self.scanner.usage is not None
-            visible = self.offer is not None and not self.offer.traits.reasoning
-            self.end = "left" if reported or visible else "abandoned"
+            self.end = "left" if reported or self._visible else "abandoned"
         elif self._in_flight and refused:
             self.failed(Refused("refused; nobody waited for the reason", status=self._upstream_status))
         elif self._in_flight:
@@ -232,6 +235,9 @@ class Meter:
         usage = self.usage or (scanner.usage if scanner is not None else None)
         if self.end in ("served", "died", "left") and usage is None and not self._free():
             usage = await self._estimate()
+        elif usage is not None and scanner is not None and (rest := await self._count_events(scanner.unreported)):
+            counts = {**usage.counts, "output_tokens": usage.get("output_tokens") + rest}
+            usage = replace(usage, counts=counts, estimated=True)
         cost = self._cost(usage)
         cost = _with_lines(cost, self._extra_lines(usage))
         if self.end in ("served", "died", "left", "abandoned"):
@@ -258,7 +264,7 @@ class Meter:
             channel=offer.candidate.channel.name if offer else "",
             model_sent=offer.candidate.model_sent if offer else "",
             price_origin=offer.card.origin if offer else "",
-            bounded=self.order.bounded and cost.nanos <= self.held_nanos,
+            bounded=self.order.bounded and cost.nanos <= self.held_nanos and not cost.uncovered,
             reason=self.reason,
             first_byte=self.first_byte,
             notes=self.notes,
@@ -270,9 +276,11 @@ class Meter:
     def _cost(self, usage: Usage | None) -> Cost:
         if usage is None or self.offer is None or self.end in ("nothing", "unknown"):
             return Cost(nanos=0, lines=())
-        context = {"service_tier": usage.tier} if usage.tier else {}
-        sheet = self.offer.card.sheet(datetime.fromtimestamp(self.started, UTC), context)
-        return cost_of(usage, sheet, self.order.principal.multiplier)
+        card, at, multiplier = self.offer.card, self.offer.at, self.order.principal.multiplier
+        # A reply that does not say its tier may have been served in the one asked for or in none: the dearer counts.
+        tiers = (usage.tier,) if usage.tier else (None, self.order.wanted.tier)
+        contexts = ({"service_tier": tier} if tier else {} for tier in dict.fromkeys(tiers))
+        return max((cost_of(usage, card.sheet(at, each), multiplier) for each in contexts), key=lambda cost: cost.nanos)
 
     def _extra_lines(self, usage: Usage | None) -> list[BillLine]:
         """Money that is owed without a count: earlier unknown outcomes, and a reply that was abandoned."""

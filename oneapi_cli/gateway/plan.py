@@ -26,10 +26,11 @@ from ..values.vendor import Traits
 from .authenticate import Caller
 from .gate import Market, Policy
 
-AUDIO_TOKENS_PER_SECOND = 10
-"""Input audio of OpenAI's chat models is one token per 100 ms. Source: platform.openai.com, realtime costs
-(2026-11).
-"""
+AUDIO_TOKENS_PER_SECOND = 32
+"""Gemini's count, the dearest that we know; OpenAI's chat models take 10. Source: ai.google.dev, audio (2026-11)."""
+STORED_INPUT_TOKENS = 1_050_000
+"""The largest context window on the list: what a conversation that is kept at the vendor can add, unseen by us."""
+STORED_INPUT = frozenset({"previous_response_id", "conversation", "prompt", "context_management"})
 UNKNOWN_IMAGE_TOKENS = 16_384
 UNKNOWN_PAGE_TOKENS = 16_384
 UNREMARKABLE_TIERS = ("auto", "default", "standard")
@@ -96,7 +97,7 @@ def find_offers(caller: Caller, wanted: Wanted, gate: Market) -> list[Offer]:
 def worst_case(wanted: Wanted, measure: Measure, offers: Sequence[Offer], principal: Principal, policy: Policy) -> Need:
     """The hold as a function of the output limit, at the dearest rates that any of these offers can reach."""
     asked = _asked(wanted, offers, policy)
-    tokens_in = max(_input_tokens(measure, offer) for offer in offers)
+    tokens_in = max(_input_tokens(wanted, measure, offer) for offer in offers)
     each = [_most(wanted, measure, offer) for offer in offers]
     fixed, rate = max(fixed for fixed, _ in each), max(rate for _, rate in each)
     if not takes_limit(wanted):
@@ -162,7 +163,7 @@ async def tightened(order_: Order, gate: Market) -> Order | None:
 def _most(wanted: Wanted, measure: Measure, offer: Offer) -> tuple[int, int]:
     """(input and fees in nano-dollars, output rate per million tokens): the most that this offer can charge."""
     context = {"service_tier": wanted.tier} if wanted.tier else {}
-    tokens = _input_tokens(measure, offer)
+    tokens = _input_tokens(wanted, measure, offer)
     modes = _modes(wanted, measure)
     rate_in, rate_out = dearest(offer.card, offer.at, tokens_in=tokens, context=context, modes=modes)
     counted = {"requests": 1, **wanted.fees}
@@ -185,7 +186,8 @@ def _price(candidate: Candidate, wanted: Wanted, gate: Market, now: float) -> Of
 def _modes(wanted: Wanted, measure: Measure) -> set[Mode]:
     """What beyond text may be counted on the way in or out."""
     # Some models write prompts to the vendor's cache unasked, at a higher rate (gpt-5.6 and later price it).
-    modes: set[Mode] = {"cache_write"}
+    # Only models that draw price what they draw, and they do so unasked.
+    modes: set[Mode] = {"cache_write", "image_out", "video_out"}
     if measure.images or measure.pages:
         modes.add("image_in")
     if measure.audio_seconds != 0:
@@ -222,10 +224,12 @@ def _floor(asked: int, wanted: Wanted, offers: Sequence[Offer], principal: Princ
     return min(asked, max(policy.min_output, wanted.thinking + 1))
 
 
-def _input_tokens(measure: Measure, offer: Offer) -> int:
+def _input_tokens(wanted: Wanted, measure: Measure, offer: Offer) -> int:
     images = measure.images * (_image_tokens(offer) or UNKNOWN_IMAGE_TOKENS)
     audio = (measure.audio_seconds or 0) * AUDIO_TOKENS_PER_SECOND
-    return measure.text_bytes + SLACK_TOKENS + images + audio + measure.pages * UNKNOWN_PAGE_TOKENS
+    own = len(offer.candidate.channel.system_prompt.encode())
+    stored = 0 if STORED_INPUT.isdisjoint(wanted.unknown) else STORED_INPUT_TOKENS
+    return measure.text_bytes + SLACK_TOKENS + own + stored + images + audio + measure.pages * UNKNOWN_PAGE_TOKENS
 
 
 def _image_tokens(offer: Offer) -> int:

@@ -5,8 +5,8 @@ of every process; balances are read by admission itself. Every change of a balan
 Names are unique among the living: a removed account keeps its rows and frees its name. A declared token's identity
 belongs to the config: here only its balance and whether it is enabled may change (`declared.py` mirrors the rest).
 
-A recurring budget that is due rolls over before an edit. zone says where its next reset lies; without one the next
-`touch` finds that out. Lists and shows only read: touch the ledger before.
+What time alone changes (budgets roll over, external holds expire) happens before an edit. zone says where the next
+reset lies; without one the next `touch` finds that out. Lists and shows only read: touch the ledger before.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from .account_values import (
     UserEdit,
     UserRow,
 )
+from .external import expire_due
 from .faults import LedgerError
 from .grants import grant, remain_of, set_remain
 from .resets import renew
-from .rows import TABLES, AccountKind, to_json
+from .rows import TABLES, AccountKey, AccountKind, to_json
 from .store import transaction
 
 __all__ = [
@@ -95,7 +96,7 @@ def edit_token(
     """Change a token. Raises LedgerError: unknown, name taken, less than 0, or declared (identity is the config's)."""
     with transaction(db):
         token = get_token(db, who)
-        if renew(db, ("token", token.id), now, zone):
+        if _brought_up(db, ("token", token.id), now, zone):
             token = get_token(db, token.id)
         if token.source == "declared":
             _refuse_identity(token, edit)
@@ -156,7 +157,7 @@ def edit_user(
     """Change a user. `root` stays an enabled, unlimited admin: it is who the operator is. Raises LedgerError."""
     with transaction(db):
         user = get_user(db, who)
-        if renew(db, ("user", user.id), now, zone):
+        if _brought_up(db, ("user", user.id), now, zone):
             user = get_user(db, user.id)
         if user.id == ROOT_USER_ID and _demotes(edit):
             raise LedgerError("`root` is always enabled, unlimited and an admin; make another user and limit that one.")
@@ -256,6 +257,12 @@ def _user_columns(source: NewUser | UserEdit) -> dict[str, Any]:
             raise LedgerError(f"A multiplier is a number from 0 up; {source.multiplier} is not.")
         columns["multiplier"] = format(source.multiplier, "f")
     return columns
+
+
+def _brought_up(db: sqlite3.Connection, key: AccountKey, now: float, zone: tzinfo | None) -> bool:
+    """What time alone has changed comes before an edit. Whether anything did."""
+    confirmed = expire_due(db, now)
+    return renew(db, key, now, zone) or confirmed > 0
 
 
 def _changes(db: sqlite3.Connection, kind: AccountKind, row: AccountRow, edit: AccountEdit) -> dict[str, Any]:

@@ -173,8 +173,22 @@ _MODELS = f"SELECT DISTINCT r.model_asked FROM requests r WHERE {_ADMITTED} AND 
 
 def logs(db: sqlite3.Connection, wanted: LogFilter) -> list[LogRow]:
     """Rows of the log, the newest last; open requests among them (state `held`)."""
+    with snapshot(db):
+        terms, values, order = _conditions(db, wanted)
+        where = f" WHERE {' AND '.join(terms)}" if terms else ""
+        rows = _rows(db, f"{where} ORDER BY {order} LIMIT ?", (*values, min(max(0, wanted.limit), MOST_ROWS)))
+    return sorted(rows, key=_by_id)
+
+
+def _by_id(row: LogRow) -> int:
+    return row.id
+
+
+def _conditions(db: sqlite3.Connection, wanted: LogFilter) -> tuple[list[str], list[object], str]:
+    """SQL terms, their values, and the order in which the wanted rows are found soonest."""
     terms: list[str] = []
     values: list[object] = []
+    order = "r.id DESC" if wanted.after_id is None else "r.id ASC"
 
     def narrow(term: str, *more: object) -> None:
         terms.append(term)
@@ -185,23 +199,29 @@ def logs(db: sqlite3.Connection, wanted: LogFilter) -> list[LogRow]:
     if wanted.ids:
         narrow(f"r.id IN ({', '.join('?' * len(wanted.ids))})", *wanted.ids)
     if wanted.token is not None:
-        number = wanted.token.removeprefix("#")
-        narrow(
-            "r.token_id IN (SELECT id FROM tokens WHERE name = ? OR id = ?)",
-            wanted.token,
-            int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else None,
-        )
+        tokens = _tokens_called(db, wanted.token)
+        if len(tokens) == 1 and wanted.after_id is None and not wanted.ids:
+            order = "r.created DESC, r.id DESC"  # from the end of that token's own index
+            narrow("r.token_id = ?", *tokens)
+        else:
+            # The plus keeps SQLite from sorting all that these tokens ever asked for.
+            narrow(f"+r.token_id IN ({', '.join('?' * len(tokens))})", *tokens)
     if wanted.model is not None:
         narrow("(r.model_asked = ? OR r.model_sent = ?)", wanted.model, wanted.model)
     if wanted.channel is not None:
         narrow("r.channel = ?", wanted.channel)
     if wanted.errors:
         narrow("(r.state = 'refused' OR r.status >= 400)")
-    oldest_first = wanted.after_id is not None
-    where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    order = f" ORDER BY r.id {'ASC' if oldest_first else 'DESC'} LIMIT ?"
-    rows = _rows(db, where + order, (*values, min(max(0, wanted.limit), MOST_ROWS)))
-    return rows if oldest_first else rows[::-1]
+    return terms, values, order
+
+
+def _tokens_called(db: sqlite3.Connection, name: str) -> list[int]:
+    """Every token that has or had this name; where none did, the one with this id."""
+    found = [id for (id,) in db.execute("SELECT id FROM tokens WHERE name = ?", (name,))]
+    number = name.removeprefix("#")
+    if not found and number.isascii() and number.isdecimal() and len(number) < 19:
+        found = [id for (id,) in db.execute("SELECT id FROM tokens WHERE id = ?", (int(number),))]
+    return found
 
 
 def token_logs(

@@ -205,9 +205,10 @@ async def test_usage_in_every_chunk_is_billed_once_and_by_the_last(tmp_path: Pat
 async def test_searches_of_the_vendor_cost_the_same_in_a_stream(tmp_path: Path) -> None:
     calls = [{"type": "web_search_call", "id": f"ws_{n}", "action": {"type": "search"}} for n in range(3)]
     done = response("Hello", output=calls)
-    event = b"event: response.completed\ndata: %b\n\n" % json.dumps(
-        {"type": "response.completed", "response": done}
-    ).encode()
+    event = (
+        b"event: response.completed\ndata: %b\n\n"
+        % json.dumps({"type": "response.completed", "response": done}).encode()
+    )
     body = {"model": "gpt-4o-mini", "input": "hi", "tools": [{"type": "web_search"}]}
     costs = []
     for stream, script in ((False, answering(200, done)), (True, streaming([event], done=False))):

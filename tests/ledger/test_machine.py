@@ -336,4 +336,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedger = LedgerMachine.TestCase
-TestLedger.settings = settings(max_examples=60, stateful_step_count=30)
+TestLedger.settings = settings(max_examples=50, stateful_step_count=30)

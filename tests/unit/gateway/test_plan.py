@@ -76,7 +76,7 @@ CASES = [
         measure=replace(TEXT, images=2),
         offers=(offer(traits=Traits(image_tokens=1105)),),
     ),
-    Case("sound by its seconds", ((TOKENS + 300) * 1000, 10_000_000_000, 100), measure=replace(TEXT, audio_seconds=30)),
+    Case("sound by its seconds", ((TOKENS + 960) * 1000, 10_000_000_000, 100), measure=replace(TEXT, audio_seconds=30)),
     Case("a multiplier", (TOKENS * 1500, 15_000_000_000, 100), who=replace(WHO, multiplier=Decimal("1.5"))),
     Case(
         "no output, nothing to limit",

@@ -147,6 +147,15 @@ def test_what_expired_is_confirmed_at_its_hold(db: sqlite3.Connection) -> None:
         post(db, two, 0, START + 20)
 
 
+def test_an_edit_comes_after_what_expired(db: sqlite3.Connection) -> None:
+    pre(db, 30, timeout_seconds=10)
+    assert accounts.edit_token(db, "laptop", TokenEdit(remain_nanos=5 * Q), now=START + 10).remain == 5 * Q
+    pre(db, 5, timeout_seconds=10)
+    edited = accounts.edit_user(db, "alice", UserEdit(remain_nanos=0), now=START + 10)
+    assert (edited.remain, edited.held) == (0, 0)
+    assert balances(db) == (0, 0, 0, 0)
+
+
 def test_a_late_post_is_refused_even_if_nobody_has_looked(db: sqlite3.Connection) -> None:
     held = pre(db, 30, timeout_seconds=10)
     with pytest.raises(LedgerError, match="already auto_confirmed"):

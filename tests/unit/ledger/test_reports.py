@@ -243,3 +243,19 @@ def test_one_tokens_own_log(busy: sqlite3.Connection) -> None:
 def test_reports_of_a_time_walk_an_index(db: sqlite3.Connection, sql: str) -> None:
     plan = " | ".join(str(step[3]) for step in db.execute(f"EXPLAIN QUERY PLAN {sql}", (0,)))
     assert "created_of_token (token_id=? AND created>" in plan, plan
+
+
+def test_the_newest_of_one_token_are_found_without_sorting(busy: sqlite3.Connection) -> None:
+    terms, values, order = reports._conditions(busy, LogFilter(token="laptop"))
+    sql = f"EXPLAIN QUERY PLAN SELECT r.id FROM requests r WHERE {' AND '.join(terms)} ORDER BY {order} LIMIT 20"
+    plan = " | ".join(str(step[3]) for step in busy.execute(sql, values))
+    assert "created_of_token (token_id=?)" in plan, plan
+    assert "TEMP B-TREE" not in plan, plan
+
+
+def test_a_name_that_two_tokens_have_had(busy: sqlite3.Connection) -> None:
+    accounts.remove_token(busy, "phone", now=NOON)
+    add_token(busy, "phone", None)
+    spend(busy, "phone", 4, NOON + 1)
+    assert [one.cost_nanos for one in logs(busy, LogFilter(token="phone"))] == [35, 0, 4]
+    assert [one.cost_nanos for one in logs(busy, LogFilter(token="phone", after_id=3))] == [0, 4]
