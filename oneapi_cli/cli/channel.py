@@ -103,7 +103,7 @@ def test(
     from oneapi_cli.server.probe import run
 
     loaded = loaded_config(config, resolve=True)
-    trials = [_trial(channel, model) for channel in _chosen(loaded, name, model)]
+    trials = [_trial(channel, model, loaded) for channel in _chosen(loaded, name, model)]
     principal = _tester(config)
     findings: list[Finding] = []
 
@@ -178,23 +178,43 @@ def _chosen(loaded: Loaded, name: str | None, model: str | None) -> list[Channel
         if not found:
             raise Refused(f"There is no channel {name} in {loaded.path}; `oneapi channel list` shows those there are.")
     else:
-        found = [c for c in loaded.channels if c.enabled and (model is None or model in c.models or "*" in c.models)]
+        found = [c for c in loaded.channels if c.enabled and (model is None or _takes(c, model, loaded))]
         if not found:
             raise Refused("No usable channel serves that; `oneapi channel list` and `oneapi model list` show what is.")
+        nameless = [c for c in found if model is None and _example(c) is None]
+        if len(nameless) < len(found):
+            found = [c for c in found if c not in nameless]
+            remark(*(f"{c.name} is not tried: it names no model; say which one with --model." for c in nameless))
     return found
 
 
-def _trial(channel: Channel, model: str | None) -> Trial:
+def _namer(model: str, loaded: Loaded) -> Channel | None:
+    """The first channel that names the model, and so keeps it from every `*`."""
+    return next((channel for channel in loaded.channels if channel.enabled and model in channel.models), None)
+
+
+def _takes(channel: Channel, model: str, loaded: Loaded) -> bool:
+    """Whether requests for the model can go to the channel: by its name, or by `*` where no channel names it."""
+    return model in channel.models or ("*" in channel.models and _namer(model, loaded) is None)
+
+
+def _example(channel: Channel) -> str | None:
+    """The model to try where nobody says which."""
+    return next((model for model in (*channel.models, *channel.vendor.example_models) if model != "*"), None)
+
+
+def _trial(channel: Channel, model: str | None, loaded: Loaded) -> Trial:
     """The request for a channel. Raises Refused where it has no model to try."""
     from oneapi_cli.server.probe import Trial, testable
 
-    named = [each for each in channel.models if each != "*"]
-    chosen = model or next(iter([*named, *channel.vendor.example_models]), None)
+    chosen = model or _example(channel)
     if chosen is None:
         raise Refused(f"Channel {channel.name} names no model; say which one to try with --model.")
-    if model is not None and model not in channel.models and "*" not in channel.models:
-        known = ", ".join(named[:5])
-        raise Refused(f"Channel {channel.name} does not serve {model}; it serves {known}.")
+    if model is not None and not _takes(channel, model, loaded):
+        namer = _namer(model, loaded) if "*" in channel.models else None
+        known = ", ".join([each for each in channel.models if each != "*"][:5])
+        why = f"it serves {known}" if namer is None else f"channel {namer.name} names {model}, so no `*` takes it"
+        raise Refused(f"Channel {channel.name} does not serve {model}; {why}.")
     if not channel.enabled:
         raise Refused(f"Channel {channel.name} is not enabled; set `enabled: true` in the config to try it.")
     dialect = testable(tuple(channel.speaks or channel.vendor.speaks), chosen)

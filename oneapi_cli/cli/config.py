@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .options import AsJson, ConfigPath, example
+from .options import AsJson, ConfigPath, example, prices_of
 from .output import clean, complain, remark, say, say_json
 
 if TYPE_CHECKING:
@@ -40,11 +40,14 @@ def check(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
             complain(str(error))
             remark(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}.")
         raise typer.Exit(1) from None
+    notices = (*loaded.notices, *_unpriced(loaded))
     if as_json:
-        say_json({"ok": True, "problems": [], "notices": _documents(loaded.notices)})
+        say_json({"ok": True, "problems": [], "notices": _documents(notices)})
         return
-    remark(*(str(notice) for notice in loaded.notices))
-    say(clean(f"{loaded.path} is sound: {len(loaded.channels)} channels, {len(loaded.tokens)} tokens."))
+    remark(*(str(notice) for notice in notices))
+    counts = ((len(loaded.channels), "channel"), (len(loaded.tokens), "token"))
+    said = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
+    say(clean(f"{loaded.path} is sound: {said}."))
 
 
 def show(*, as_json: AsJson = False, config: ConfigPath = None) -> None:
@@ -87,6 +90,24 @@ def _load(config: Path | None) -> Loaded:
     from oneapi_cli.providers.table import VENDORS
 
     return load(find_config(config, os.environ), VENDORS, resolve=True, environ=os.environ)
+
+
+def _unpriced(loaded: Loaded) -> list[Problem]:
+    """A notice for every named model that has no price."""
+    from oneapi_cli.config.problems import Problem
+
+    prices = prices_of(loaded)
+    ways = {channel.name: channel for channel in loaded.channels}
+    return [
+        Problem(
+            file=str(loaded.path),
+            line=0,
+            key="prices",
+            message=f"channel {name}: {model} has no price, so requests for it are refused",
+            remedy=f"add {prices.unpriced_line(ways[name], model)}",
+        )
+        for name, model in prices.unpriced(loaded.channels)
+    ]
 
 
 def _documents(problems: tuple[Problem, ...]) -> list[object]:

@@ -9,7 +9,7 @@ import typer
 from oneapi_cli.values.money import format_usd, parse_money
 
 from .mistakes import Refused
-from .options import AsJson, ConfigPath, example, ledger_of, now, whereabouts, zone_at
+from .options import AsJson, ConfigPath, balances_of, example, now, whereabouts, zone_at
 from .output import left, remark, say_json
 
 LONGEST_REASON = 255
@@ -38,7 +38,7 @@ def consume(
     nanos = _amount(amount)
     _check_reason(reason)
     place = whereabouts(config)
-    with ledger_of(place) as db, transaction(db):
+    with balances_of(place) as db, transaction(db):
         token = get_token(db, name)
         _check_covered(token, get_user(db, token.user_id), nanos)
         charge = Charge(token_id=token.id, nanos=nanos, reason=reason, request_id=new_request_id(now()))

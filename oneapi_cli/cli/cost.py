@@ -80,14 +80,12 @@ def _bill(receipt: Receipt) -> list[str]:
 
 
 def _head(receipt: Receipt) -> list[tuple[str, str]]:
-    sent = f", sent as {receipt.model_sent}" if receipt.model_sent not in ("", receipt.model_asked) else ""
-    how = "streamed" if receipt.stream else "not streamed"
     rows = [
         ("request", receipt.request_id),
         ("state", _STATES[receipt.state]),
         ("when", _times(receipt)),
         ("who", f"token {receipt.token} (#{receipt.token_id}), user {receipt.user} (#{receipt.user_id})"),
-        ("asked", f"{receipt.model_asked or 'no model'} at {receipt.door}, {how}{sent}"),
+        ("asked", _asked(receipt)),
         ("channel", receipt.channel or "none"),
         ("status", _status(receipt)),
     ]
@@ -100,6 +98,14 @@ def _head(receipt: Receipt) -> list[tuple[str, str]]:
     rows += [(name, text) for name, text in receipt.details.items()]
     rows.append(("prices", receipt.price_origin or "none"))
     return rows
+
+
+def _asked(receipt: Receipt) -> str:
+    if receipt.door == "external":
+        return f"external consumption: {receipt.model_asked}"
+    sent = f", sent as {receipt.model_sent}" if receipt.model_sent not in ("", receipt.model_asked) else ""
+    how = "streamed" if receipt.stream else "not streamed"
+    return f"{receipt.model_asked or 'no model'} at {receipt.door}, {how}{sent}"
 
 
 def _times(receipt: Receipt) -> str:
@@ -117,6 +123,8 @@ def _status(receipt: Receipt) -> str:
 
 
 def _hold(receipt: Receipt) -> str:
+    if receipt.door == "external":
+        return format_usd(receipt.hold_nanos)
     bound = "a proven bound" if receipt.bounded else "not a proven bound"
     parts = [f"{format_usd(receipt.hold_nanos)}, {bound}", f"input at most {format_usd(receipt.fixed_nanos)}"]
     if receipt.limit:
@@ -174,7 +182,8 @@ def _attempts(attempts: tuple[Attempt, ...]) -> list[str]:
 def _usage(receipt: Receipt) -> list[str]:
     usage = receipt.usage
     if usage is None:
-        return ["usage: none known"] if receipt.state in ("settled", "kept") else []
+        metered = receipt.state in ("settled", "kept") and receipt.door != "external"
+        return ["usage: none known"] if metered else []
     whose = "estimated by us, from what was seen" if usage.estimated else "reported by the vendor"
     counts = ", ".join(f"{unit} {amount}" for unit, amount in usage.counts.items())
     said = [*wrapped(f"usage ({whose}): {counts}", "")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .mistakes import Refused
 from .options import AsJson, ConfigPath, example, ledger_of, whereabouts
 from .output import clean, columns, remark, say, say_json, spent
 
@@ -39,16 +40,13 @@ def logs(
     as_json: AsJson = False,
     config: ConfigPath = None,
 ) -> None:
-    """The last requests, the newest last; `oneapi cost` takes the number or the id of one. With --json --follow, a
-    document a line."""
-    from oneapi_cli.ledger.accounts import get_token
+    """The last requests, the newest last; `oneapi cost` takes the number or the id of one. A cost with ~ is
+    estimated: the vendor reported no usage. With --json --follow, a document a line."""
     from oneapi_cli.ledger.reports import LogFilter
     from oneapi_cli.ledger.reports import logs as read
 
     with ledger_of(whereabouts(config)) as db:
-        who = None
-        if token is not None:
-            who = f"#{get_token(db, token).id}" if _is_living(db, token) else token
+        who = None if token is None else _whose(db, token)
         wanted = LogFilter(limit=count, token=who, model=model, channel=channel, errors=errors)
         rows = read(db, wanted) if count else []
         if follow:
@@ -68,11 +66,16 @@ def document(row: LogRow) -> dict[str, Any]:
     return msgspec.structs.asdict(row)
 
 
-def _is_living(db: Connection, token: str) -> bool:
-    """Whether the name is that of a token there is; the rows of a removed one are found by its name."""
-    from oneapi_cli.ledger.accounts import list_tokens
+def _whose(db: Connection, token: str) -> str:
+    """What the log knows a token by: one there is by its id, a removed one by its name. Raises Refused."""
+    from oneapi_cli.ledger.accounts import get_token, list_tokens
+    from oneapi_cli.ledger.reports import LogFilter, logs
 
-    return any(token in (row.name, str(row.id), f"#{row.id}") for row in list_tokens(db))
+    if any(token in (row.name, str(row.id), f"#{row.id}") for row in list_tokens(db)):
+        return f"#{get_token(db, token).id}"
+    if not logs(db, LogFilter(limit=1, token=token)):
+        raise Refused(f"There is no token {token}; `oneapi token list` shows those there are.")
+    return token
 
 
 def _follow(db: Connection, wanted: LogFilter, rows: list[LogRow], tell: Callable[[Iterable[LogRow]], None]) -> None:
@@ -138,10 +141,12 @@ def _header(errors: bool) -> str:
 
 def _text(row: LogRow, errors: bool) -> str:
     status = row.state if row.status is None or row.state == "held" else str(row.status)
-    about = ": ".join(text for text in (row.code, row.reason) if text and text != row.code)
+    said = dict.fromkeys(text for text in (row.code, row.reason) if text)
+    # A narrow line has room for the code alone; what the start of a sentence says depends on the request.
+    about = ": ".join(list(said) if columns() >= WIDE else list(said)[:1])
     tokens = "" if row.input_tokens is None else f"{row.input_tokens}/{row.output_tokens or 0}"
     cost = spent(row.cost_nanos) + ("~" if row.estimated else "")
-    last = (about or row.code or row.state,) if errors else (tokens, cost)
+    last = (about or row.state,) if errors else (tokens, cost)
     model = row.model_asked or ("external" if row.door == "external" else "-")
     when = datetime.fromtimestamp(row.created, UTC).strftime("%H:%M:%S")
     return _fit((str(row.id), when, row.token, model, row.channel or "-", status, *last), errors)

@@ -84,9 +84,6 @@ class TokenBuilder:
         if stated.key and len(stated.key) < _SHORT_KEY:
             message = f"the key of {stated.name} is short enough to be guessed"
             self.notices.append(self.at(entry, "key", message, "use 32 random characters or more"))
-        if stated.budget and stated.budget.period:
-            message = f"{stated.budget} is granted once for now; renewing it comes with the next release"
-            self.notices.append(self.at(entry, "budget", message, ""))
 
     def lacks(self, entry: Entry) -> bool:
         return any(problem.key.startswith(f"{entry.path}.") for problem in self.reader.unset)

@@ -57,7 +57,10 @@ def parse_duration(text: str) -> float:
     found = _DURATION.match(text.strip())
     seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
     if not found or not 0 < seconds <= _LONGEST_SECONDS:
-        raise WordError(f"{show(text)} is not a duration", "write a number and its unit, such as 10s, 2m or 1h")
+        raise WordError(
+            f"{show(text)} is not a duration",
+            "write a number above 0 and its unit, such as 10s, 2m or 30d; at most 366d",
+        )
     return seconds
 
 

@@ -312,6 +312,9 @@ def _edit_balance(
         if not row.unlimited and row.budget is not None and period == row.budget_period:
             remain = max(0, remain_of(db, kind, row.id) - row.budget + edit.budget_nanos)
         set_remain(db, kind, row.id, remain, reason="budget changed", actor=actor, now=now, kind="budget")
+    elif edit.unlimited is False and row.unlimited and row.remain < 0:
+        # What it used while it was unlimited is no debt.
+        set_remain(db, kind, row.id, 0, reason="limited from now on", actor=actor, now=now)
 
 
 def _grant_budget(db: sqlite3.Connection, kind: AccountKind, id: int, new: NewAccount, by: tuple[str, float]) -> None:

@@ -122,7 +122,7 @@ def _never(need: Need, short: Budget) -> Refuse:
         403,
         f"This request needs {_needed(need)}, and {_name(short)} has {format_usd(short.remain)} remaining"
         f" ({format_usd(short.held)} of it held by open requests);"
-        " ask for a smaller output limit or add to its balance.",
+        f" ask for a smaller output limit, or add to its balance: `oneapi {short.key[0]} edit {short.name} --add`.",
     )
 
 

@@ -44,6 +44,9 @@ def mirror_declared(db: sqlite3.Connection, declared: Sequence[DeclaredToken], n
     with transaction(db):
         mirrored = _mirrored(db)
         wanted = _usable(db, declared, notices)
+        for name in mirrored.keys() & {token.name for token in declared} - {token.name for token in wanted}:
+            # It may not go on with a key that the config no longer says.
+            _set_absent(db, mirrored[name], now)
         _free_keys(db, wanted, mirrored)
         for token in wanted:
             try:

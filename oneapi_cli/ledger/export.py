@@ -20,7 +20,9 @@ from .retention import new_file
 from .store import snapshot
 
 PAGE = 1_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The wide ones are formulas to spreadsheets set to Japanese or Chinese (https://owasp.org/www-community/attacks/CSV_Injection,
+# 2026-11).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 COLUMNS = (
     "request_id",

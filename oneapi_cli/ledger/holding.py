@@ -25,6 +25,8 @@ from .resets import renew, wants_look
 from .rows import MAX_INT64, AccountKey, AccountKind, int64, storable
 
 NOBODY: frozenset[AccountKey] = frozenset()
+MOST_HELD = MAX_INT64 - MAX_NANOS
+"""What the open holds of one account may come to: beyond 64 bits there is no sum."""
 
 _BOTH = """
 SELECT t.id, t.name, t.version, t.status, t.expires, t.unlimited, t.granted - t.used, t.held - t.held_past,
@@ -106,6 +108,11 @@ def reserve(db: sqlite3.Connection, ask: HoldAsk, moment: Moment) -> Hold | TooT
         return verdict
     if isinstance(verdict, Refuse):
         raise _refusal(verdict, standing(db, limited, moment.now))
+    if max(token.held, user.held) + verdict.nanos > MOST_HELD:
+        raise BadRequest(
+            f"The request could cost {format_usd(verdict.nanos)}, and together with those that are open more than a"
+            " ledger can hold; ask for a smaller output limit."
+        )
     hold = _hold(db, ask, verdict, moment)
     return msgspec.structs.replace(hold, rates=standing(db, limited, moment.now)) if limited else hold
 

@@ -41,7 +41,8 @@ class UsageRow(Struct, frozen=True, kw_only=True):
 class LogFilter(Struct, frozen=True, kw_only=True):
     """Which rows of the log. after_id: only later ones, the oldest `limit` of them; else the newest. ids: just these.
 
-    token: a name, or `#` and an id; model: as asked or as sent; errors: refused, or answered with a status of 400 up.
+    token: a name, or `#` and an id; model: as asked or as sent; errors: refused, answered with a status of 400
+    up, or broken off in the middle of a stream.
     """
 
     limit: int = 20
@@ -211,7 +212,9 @@ def _conditions(db: sqlite3.Connection, wanted: LogFilter) -> tuple[list[str], l
     if wanted.channel is not None:
         narrow("r.channel = ?", wanted.channel)
     if wanted.errors:
-        narrow("(r.state = 'refused' OR r.status >= 400)")
+        # A stream that broke in the middle had its status of 200 long before: its attempt says how it ended.
+        died = "EXISTS (SELECT 1 FROM attempts a WHERE a.request = r.id AND a.outcome = 'died')"
+        narrow(f"(r.state = 'refused' OR r.status >= 400 OR {died})")
     return terms, values, order
 
 

@@ -4,7 +4,7 @@
 was granted and used stays exactly what it was, only its explanation goes. It works in batches of a few milliseconds,
 each a transaction of its own that leaves the ledger balanced, so a server goes on beside it and an interruption loses
 nothing. Never folded: open holds; charges without evidence that nobody has resolved (`kept`, no adjustment); what the
-rates of the last minute still count.
+rates of the last minute still count; the newest row, so that SQLite gives no row's number to another one.
 
 The file does not shrink: SQLite uses the freed pages for what comes next, and giving them back page by page would cost
 every writer more than the disk is worth. A backup is a copy by SQLite's own online backup, of one moment, while others
@@ -74,6 +74,7 @@ def prune_batch(db: sqlite3.Connection, older_than: float, now: float) -> Pruned
 # The index of one token's requests by time serves for all of them: tokens are few.
 _OLD_REQUESTS = """
 SELECT id FROM requests WHERE token_id IN (SELECT id FROM tokens) AND created < ?1 AND closed < ?1
+  AND id < (SELECT max(id) FROM requests)
   AND (state IN ('settled', 'released', 'refused')
        OR state = 'kept' AND EXISTS (SELECT 1 FROM adjustments WHERE request = requests.id))
 LIMIT ?2

@@ -254,9 +254,11 @@ def _prepare(db: Connection, sync: Sync, read_only: bool, now: float) -> None:
 
 def _check_identity(db: Connection, read_only: bool) -> None:
     """A file of ours, or an empty one that may become it."""
-    version = version_of(db)
-    stamp = int(db.execute("PRAGMA application_id").fetchone()[0])
-    empty = version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    # At one moment: another process may be writing the first tables between two of these reads.
+    with snapshot(db):
+        version = version_of(db)
+        stamp = int(db.execute("PRAGMA application_id").fetchone()[0])
+        empty = version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if stamp != APPLICATION_ID and not empty:
         raise LedgerError(f"{db.path} is a SQLite file, but not a ledger; name another file with `ledger:`.")
     if version > LATEST:

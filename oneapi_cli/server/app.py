@@ -119,7 +119,9 @@ class App:
         self._site = web.SockSite(self._runner, self._sock, backlog=2048, ssl_context=self._tls())
         await self._site.start()
         if self._metrics_sock is not None:
-            self._metrics_door = MetricsDoor(self._metrics_sock, control.metrics, service.new_id)
+            self._metrics_door = MetricsDoor(
+                self._metrics_sock, control.metrics, service.new_id, lambda: self._current().edge
+            )
             await self._metrics_door.start()
         self._watch(control)
 

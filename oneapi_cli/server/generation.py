@@ -14,6 +14,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..config.loaded import Loaded
 from ..config.schema import Config
@@ -102,6 +103,19 @@ def warm_prices(gate: Gate) -> None:
 def restart_keys(running: Config, edited: Config) -> list[str]:
     """The keys of an edit that this process cannot take while it runs."""
     return [key for key in NEEDS_RESTART if _value(running, key) != _value(edited, key)]
+
+
+def as_started(edited: Loaded, running: Loaded) -> Loaded:
+    """An edit with what this server cannot take while it runs left as it was: its workers share one ledger."""
+    kept: dict[str, object] = {}
+    limits = edited.config.limits
+    for key in NEEDS_RESTART:
+        group, _, member = key.rpartition(".")
+        if group == "limits":
+            limits = replace(limits, **{member: _value(running.config, key)})
+        else:
+            kept[key] = _value(running.config, key)
+    return replace(edited, ledger=running.ledger, config=replace(edited.config, limits=limits, **kept))
 
 
 def changed_channels(before: Sequence[Channel], after: Sequence[Channel]) -> list[str]:

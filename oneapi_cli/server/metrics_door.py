@@ -6,8 +6,10 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from ..values.errors import GatewayError, NotFound
+from .edge import Edge, check_host, is_loopback
 from .errors import error_response
 
 Answer = Callable[[str], Awaitable[web.Response]]
@@ -15,10 +17,13 @@ Answer = Callable[[str], Awaitable[web.Response]]
 
 
 class MetricsDoor:
-    """One listener on `sock`, which every worker may share."""
+    """One listener on `sock`, which every worker may share. edge(): whose `hosts` it answers for, too."""
 
-    def __init__(self, sock: socket.socket, metrics: Answer, new_id: Callable[[], str]) -> None:
-        self._sock, self._metrics, self._new_id = sock, metrics, new_id
+    def __init__(
+        self, sock: socket.socket, metrics: Answer, new_id: Callable[[], str], edge: Callable[[], Edge]
+    ) -> None:
+        self._sock, self._metrics, self._new_id, self._edge = sock, metrics, new_id, edge
+        self._loopback = is_loopback(str(sock.getsockname()[0]))
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
 
     async def start(self) -> None:
@@ -31,6 +36,7 @@ class MetricsDoor:
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         request_id = self._new_id()
         try:
+            check_host(request.headers.get("Host", ""), replace(self._edge(), loopback=self._loopback))
             if request.method not in ("GET", "HEAD") or request.path.rstrip("/") != "/metrics":
                 raise NotFound("Only GET /metrics is answered here", code="unknown_url")
             return await self._metrics(request_id)

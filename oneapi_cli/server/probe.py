@@ -22,6 +22,7 @@ from ..gateway.exchange import exchange
 from ..gateway.gate import Account, Gate
 from ..gateway.ids import new_request_id
 from ..ledger.book import Book
+from ..ledger.periods import zone_of
 from ..routing.health import Health
 from ..values.accounts import Principal
 from ..values.asks import Ask, Head
@@ -108,7 +109,14 @@ async def probe(
 @asynccontextmanager
 async def _gate(loaded: Loaded, clock: Callable[[], float]) -> AsyncIterator[Gate]:
     config = loaded.config
-    book = Book.open(loaded.ledger, sync=config.ledger_sync, after_crash=config.after_crash, create=False, clock=clock)
+    book = Book.open(
+        loaded.ledger,
+        sync=config.ledger_sync,
+        after_crash=config.after_crash,
+        create=False,
+        clock=clock,
+        zone=zone_of(config.budget_zone),
+    )
     await book.start()
     transport = AiohttpTransport(f"oneapi/{__version__}")
     bases = {channel.base for channel in loaded.channels if channel.base.startswith(DEMO_SCHEME)}

@@ -87,12 +87,18 @@ class Watcher:
             await self._reload(asked)
 
     async def _reload(self, asked: bool) -> None:
-        try:
-            loaded = await asyncio.to_thread(self._load)
-        except ConfigError as error:
-            self._refuse(error.problems)
+        loaded, problems = await asyncio.to_thread(self._read)
+        files = await asyncio.to_thread(signature, (*self._files, *self._also))
+        if files != self._seen:
+            # Written to while it was read: what was read may be half of an edit that looks whole.
+            self._judged = None
+            if asked:
+                self._asked.set()
             return
-        also = await asyncio.to_thread(signature, self._also)
+        if loaded is None:
+            self._refuse(problems)
+            return
+        also = files[len(self._files) :]
         if loaded.generation == self._generation and also == self._also_taken and not asked:
             self._accept("the config is as it was before its last edit" if self.problems else "")
             return
@@ -107,6 +113,19 @@ class Watcher:
         self._generation, self._also_taken = loaded.generation, also
         self._heard(True)
         self._accept(f"the config was reloaded: {len(loaded.channels)} channels")
+
+    def _read(self) -> tuple[Loaded | None, Sequence[Problem]]:
+        """The config as it stands, or what is wrong with it. Blocks."""
+        try:
+            loaded = self._load()
+        except ConfigError as error:
+            return None, error.problems
+        if not loaded.sources and loaded.generation != self._generation:
+            # A shell's `>` empties a file long before something is written to it.
+            remedy = "write the config, or restart to serve by an empty one"
+            problem = Problem(file=str(self._files[0]), line=0, key="", message="this file is empty", remedy=remedy)
+            return None, (problem,)
+        return loaded, ()
 
     def _accept(self, sentence: str) -> None:
         self.problems = ()

@@ -152,7 +152,7 @@ class Routes:
             method=request.method,
             path=request.path,
             headers=headers,
-            query=dict(parse_qsl(request.query_string, keep_blank_values=True)) if request.query_string else {},
+            query=_query(request),
             peer=client_address(peer, headers, trusted),
             body=body,
             presence=presence,
@@ -193,6 +193,12 @@ class _Visit:
     def label(self) -> str:
         """The door's name in the metrics: a path of ours or what sort of door it is, never a client's text."""
         return self.request.path if self.door.kind == "relay" else self.door.kind
+
+
+def _query(request: web.BaseRequest) -> dict[str, str]:
+    """Decoded once: `query_string` is decoded already. The last of several of one name."""
+    raw = request.rel_url.raw_query_string
+    return dict(parse_qsl(raw, keep_blank_values=True)) if raw else {}
 
 
 def _wrong_method(visit: _Visit) -> web.Response:

@@ -24,6 +24,7 @@ from ..values.money import format_usd
 from . import logs
 from .app import App
 from .edge import is_loopback
+from .generation import as_started
 from .metrics import forget_worker, shared_by_workers
 
 log = logging.getLogger("oneapi.server")
@@ -214,11 +215,12 @@ def _supervise(post: Post, crew: Crew) -> int:
 
 
 def _refreshed(post: Post) -> Post:
-    """The same with the config as it now stands: a worker that starts later must not undo what others have taken."""
+    """The same with the config as it now stands, as far as the others have taken it: a worker that starts later must
+    neither undo that nor open another ledger."""
     if post.load is None:
         return post
     try:
-        return post._replace(loaded=post.load(), stale=False)
+        return post._replace(loaded=as_started(post.load(), post.loaded), stale=False)
     except ConfigError as error:
         log.error("the config as it stands is refused, so the new worker serves by an earlier one: %s", error)
         return post._replace(stale=True)

@@ -63,11 +63,45 @@ def test_test_is_a_real_request_with_a_bill(ways: Place) -> None:
     assert ways.run("ledger", "verify").code == 0
 
 
+def test_a_trial_rolls_budgets_over_in_the_configs_zone(ways: Place) -> None:
+    mend(ways)
+    with (ways.folder / "config.yaml").open("a") as file:
+        file.write("budget_zone: Asia/Kathmandu\n")  # a quarter to the hour: no other midnight looks like it
+    assert ways.run("channel", "test", "demo").code == 0
+    assert ways.run("token", "edit", "channel-test", "--budget", "$5/day").code == 0
+    with ways.db() as db:
+        db.execute("UPDATE tokens SET budget_reset = 1.0")
+    assert ways.run("channel", "test", "demo").code == 0
+    with ways.db() as db:
+        (reset,) = db.execute("SELECT budget_reset FROM tokens WHERE budget_period = 'day'").fetchone()
+    assert reset % 86_400 == 86_400 - (5 * 60 + 45) * 60
+
+
 def test_a_channel_that_fails_is_exit_code_1(ways: Place) -> None:
     mend(ways)
     done = ways.run("channel", "test")
     assert done.code == 1 and "works" in done.out and "fails" in done.out and "do_request_failed" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
+
+
+WILD = """\
+- {name: wild, type: openai-compatible, base_url: 'http://127.0.0.1:9', models: ['*'], prices: {'*': {free: true}}}
+"""
+
+
+def test_a_channel_of_any_model_does_not_keep_the_others_from_being_tried(place: Place) -> None:
+    demo = "- {name: demo, type: demo, models: [demo-small]}"
+    (place.folder / "config.yaml").write_text(f"channels:\n{demo}\n{WILD}")
+    done = place.run("channel", "test", "--json")
+    assert done.code == 0 and [found["channel"] for found in done.json] == ["demo"]
+    assert "wild is not tried" in done.err and "--model" in done.err
+    taken = place.run("channel", "test", "wild", "--model", "demo-small")
+    assert (taken.code, taken.out) == (1, "") and "channel demo names demo-small" in " ".join(taken.err.split())
+    assert [found["channel"] for found in place.run("channel", "test", "--model", "demo-small", "--json").json] == [
+        "demo"
+    ]
+    (place.folder / "config.yaml").write_text(f"channels:\n{WILD}")
+    assert "names no model" in place.run("channel", "test").err
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,18 @@ def test_show_masks_by_where_a_value_came_from(place: Place, monkeypatch: pytest
     assert "canary" not in done.out and "system_prompt: …" in done.out
 
 
+def test_check_tells_of_models_without_a_price_as_serve_does(place: Place) -> None:
+    (place.folder / "config.yaml").write_text(
+        "channels:\n- {name: a, type: openai-compatible, base_url: 'http://127.0.0.1:9', models: [own, other, '*'],"
+        " prices: {own: {free: true}}}\n"
+    )
+    done = place.run("config", "check")
+    assert done.code == 0 and "sound: 1 channel, 0 tokens." in done.out
+    assert "other has no price" in done.err and "own has" not in done.err and "* has" not in done.err
+    (notice,) = place.run("config", "check", "--json").json["notices"]
+    assert notice["key"] == "prices" and "other: {input:" in notice["remedy"]
+
+
 HALF = (
     "channels:\n- {name: a, type: de",
     "channels: [{",

@@ -49,6 +49,15 @@ def test_the_bill_line_by_line(place: Place, key: str) -> None:
     assert max(map(len, done.out.splitlines())) <= 80
 
 
+def test_the_bill_of_external_consumption_speaks_of_no_tokens(place: Place, key: str) -> None:
+    charged = place.run("consume", "phone", "--amount", "$0.30", "--reason", "a night of the GPU box", "--json")
+    assert charged.code == 0, charged.err
+    number = place.run("logs", "--json").json[-1]["id"]
+    lines = [" ".join(line.split()) for line in place.run("cost", str(number)).out.splitlines()]
+    assert "asked external consumption: a night of the GPU box" in lines and "hold $0.30" in lines
+    assert "total $0.30" in lines and not any("usage" in line or "streamed" in line for line in lines)
+
+
 def test_the_bill_as_json(place: Place, key: str) -> None:
     request_id = place.hold("1", key)
     place.close(request_id, settled())

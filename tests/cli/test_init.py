@@ -112,7 +112,7 @@ def test_check_tells_notices(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
     assert "NOPE" in place.run("config", "check").err
     monkeypatch.setenv("NOPE", "canary")
     done = place.run("config", "check")
-    assert (done.code, "is sound: 2 channels, 1 tokens." in done.out) == (0, True)
+    assert (done.code, "is sound: 2 channels, 1 token." in done.out) == (0, True)
     assert "short enough to be guessed" in done.err and "canary" not in done.err
     assert place.run("config", "check", "--json").json["ok"] is True
 

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from oneapi_cli.ledger.closing import refuse
+from oneapi_cli.ledger.keys import digest_of
+from oneapi_cli.ledger.rows import find_principal
 from oneapi_cli.ledger.store import open_ledger
+from oneapi_cli.values.holds import Refusal
 
-from .conftest import Place, kept, settled
+from .conftest import SENT, Place, kept, settled
 
 USD = 10**9
 
@@ -75,6 +79,30 @@ def test_logs_are_newest_last_and_filtered(place: Place, key: str) -> None:
     assert "no answer came in time" in place.run("logs", "--errors").out
 
 
+def test_logs_of_a_token_that_never_was_say_so(place: Place, key: str) -> None:
+    done = place.run("logs", "--token", "fone", "--json")
+    assert (done.code, done.out) == (1, "") and "There is no token fone" in done.err
+    for living in ("first", "1", "#1"):
+        done = place.run("logs", "--token", living)
+        assert (done.code, done.out) == (0, "") and "There is no such request" in done.err
+
+
+@pytest.mark.parametrize(("columns", "said"), [("80", "quota_spent"), ("160", "quota_spent: nothing is left")])
+def test_a_reason_begins_with_its_code(
+    columns: str, said: str, place: Place, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with place.db() as db:
+        who = find_principal(db, digest_of(key))
+        assert who is not None
+        refusal = Refusal(
+            request_id="4", principal=who, door="chat", status=403, code="quota_spent", message="nothing is left"
+        )
+        refuse(db, refusal, SENT)
+    (line,) = [line for line in place.run("logs", "--errors").out.splitlines() if "quota_spent" in line]
+    assert line.endswith(f"403{' ' * 7}{said}")
+
+
 def test_a_number_of_the_log_is_enough_for_the_bill(place: Place, key: str) -> None:
     number = place.run("logs", "--json").json[0]["id"]
     assert place.run("cost", str(number)).out == place.run("cost", f"{1:0>32}").out
@@ -106,6 +134,15 @@ def test_follow_tells_of_what_comes_and_ends_with_ctrl_c(place: Place, key: str)
         follower.send_signal(signal.SIGINT)
         _, err = follower.communicate(timeout=20)
     assert follower.returncode == 0 and err == ""
+
+
+def test_consume_sees_the_period_that_has_begun(place: Place) -> None:
+    assert place.run("token", "add", "watch", "--budget", "$5/day").code == 0
+    assert place.run("consume", "watch", "--amount", "5", "--reason", "yesterday").code == 0
+    with place.db() as db:
+        db.execute("UPDATE tokens SET budget_reset = 1.0 WHERE name = 'watch'")
+    done = place.run("consume", "watch", "--amount", "2", "--reason", "today")
+    assert (done.code, "$3.00 remain" in done.err) == (0, True), done.err
 
 
 def test_consume_really_charges_token_and_owner(place: Place) -> None:

@@ -147,6 +147,8 @@ async def test_lists_are_paged_sorted_and_searched(gateway: Gateway) -> None:
     found = await manage(gateway, "GET", "/api/token/search?keyword=t0&size=4")
     assert (len(found.data), found.body["total"]) == (4, 10)
     assert await names("keyword=%25", "search") == []
+    await make(gateway, name="t%30")
+    assert await names("keyword=t%2530", "search") == ["t%30"], "decoded once"
 
 
 @pytest.mark.parametrize(

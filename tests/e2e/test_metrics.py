@@ -140,6 +140,11 @@ async def test_a_listener_of_its_own_asks_for_no_key_and_knows_nothing_else(tmp_
             url = f"http://127.0.0.1:{socks[port].getsockname()[1]}"
             found = await call(Gateway(app, url, loaded.ledger, ""), "GET", path_, key="")
             assert found.status == status, path_
+        url = f"http://127.0.0.1:{socks[1].getsockname()[1]}"
+        page = await call(
+            Gateway(app, url, loaded.ledger, ""), "GET", "/metrics", key="", headers={"Host": "evil.example"}
+        )
+        assert page.status == 421, "a page whose name leads here reads nothing"
     finally:
         await app.stop()
 

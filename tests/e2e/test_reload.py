@@ -163,6 +163,55 @@ async def test_a_config_that_is_gone_is_refused_too(tmp_path: Path) -> None:
         assert await served(gateway) == {"gpt-4o"}
 
 
+async def test_a_file_that_is_empty_for_now_is_no_config(tmp_path: Path) -> None:
+    """A shell's `>` empties a file before anybody writes to it."""
+    text = CONFIG.format(url="http://127.0.0.1:1/v1", key="k", models="gpt-4o")
+    async with running(tmp_path, text) as gateway:
+        edit(gateway, "\n")
+
+        async def refused() -> bool:
+            return "empty" in " ".join((await status(gateway))["refused"])
+
+        await until(refused)
+        assert await served(gateway) == {"gpt-4o"}
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_what_is_written_while_it_is_read_is_read_again(
+    asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CONFIG.format(url="http://127.0.0.1:1/v1", key="k", models="gpt-4o")
+    async with running(tmp_path, text) as gateway:
+        watcher = gateway.app.watcher
+        assert watcher is not None
+        load, take, taken = watcher._load, watcher._take, list[str]()
+
+        def read_half() -> Any:
+            """Somebody saves once more at this very moment, and is not done yet."""
+            monkeypatch.setattr(watcher, "_load", load)
+            edit(gateway, text.replace("[gpt-4o]", "[half]"))
+            try:
+                return load()
+            finally:
+                edit(gateway, text.replace("[gpt-4o]", "[whole]"))
+
+        async def note(loaded: Any) -> None:
+            taken.extend(loaded.channels[0].models)
+            await take(loaded)
+
+        monkeypatch.setattr(watcher, "_load", read_half)
+        monkeypatch.setattr(watcher, "_take", note)
+        edit(gateway, text.replace("[gpt-4o]", "[first]"))
+        if asked:
+            watcher.ask()
+
+        async def whole() -> bool:
+            return await served(gateway) == {"whole"}
+
+        await until(whole)
+        assert set(taken) == {"whole"}
+
+
 async def test_a_dotenv_counts_as_the_config(tmp_path: Path) -> None:
     async with Upstream([answering(200, reply())]) as upstream:
         (tmp_path / ".env").write_text("VENDOR_KEY=k-first\n")

@@ -608,6 +608,15 @@ async def test_more_than_any_ledger_can_hold_is_refused(path: Path) -> None:
             await t.book.reserve(ask(t.who("laptop"), fixed(10**18 + 1)))
 
 
+async def test_holds_that_no_sum_can_hold_together_are_refused(path: Path) -> None:
+    async with till(path, laptop(None)) as t:
+        with pytest.raises(BadRequest, match="together with those that are open"):
+            for _ in range(10):
+                await t.book.reserve(ask(t.who("laptop"), fixed(10**18)))
+        assert t.account("laptop")[1:] == (8 * 10**18, 8)
+        await t.book.reserve(ask(t.who("laptop"), fixed(5)))
+
+
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 

@@ -281,8 +281,9 @@ def test_who_asks_whether_one_lives_is_not_taken_for_it(path: Path) -> None:
         db.close()
 
 
-def test_opening_many_at_once_makes_one_ledger(tmp_path: Path) -> None:
-    file = tmp_path / "new.db"
+@pytest.mark.parametrize("attempt", range(8))
+def test_opening_many_at_once_makes_one_ledger(attempt: int, tmp_path: Path) -> None:
+    file = tmp_path / f"new{attempt}.db"
     problems: list[BaseException] = []
 
     def make() -> None:

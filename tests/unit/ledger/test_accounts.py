@@ -135,6 +135,14 @@ def test_edits(db: sqlite3.Connection, case: Edit) -> None:
     assert after == accounts.get_token(db, after.id)
 
 
+def test_what_becomes_limited_is_not_below_zero(db: sqlite3.Connection) -> None:
+    add_token(db, "laptop")
+    spend(db, "laptop", 30)
+    assert accounts.get_token(db, "laptop").remain == -30
+    assert accounts.edit_token(db, "laptop", TokenEdit(unlimited=False), now=START).remain == 0
+    assert accounts.edit_token(db, "laptop", TokenEdit(add_nanos=5), now=START).remain == 5
+
+
 def test_a_budget_for_what_was_unlimited_is_what_remains(db: sqlite3.Connection) -> None:
     add_token(db, "laptop", None)
     spend(db, "laptop", 30)

@@ -104,7 +104,14 @@ def test_both_refusals_name_needed_remaining_and_held() -> None:
     never = decide(large, [token(2 * 10**9, 10**9)], waited=0, wait_seconds=9)
     assert isinstance(never, Refuse)
     assert (never.status, never.retry_after_seconds) == (403, None)
-    for words in ("$5.00", "$3.00", "token laptop", "$2.00 remaining", "$1.00 of it held"):
+    for words in (
+        "$5.00",
+        "$3.00",
+        "token laptop",
+        "$2.00 remaining",
+        "$1.00 of it held",
+        "oneapi token edit laptop --add",
+    ):
         assert words in never.message
 
 

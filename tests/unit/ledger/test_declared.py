@@ -173,6 +173,17 @@ def test_a_key_may_move_to_another_name(db: sqlite3.Connection) -> None:
     assert found.token.name == "new"
 
 
+def test_whose_new_key_is_taken_is_not_usable_by_its_old_one(db: sqlite3.Connection) -> None:
+    add_token(db, "phone", 7)
+    mirror_declared(db, [declare()], START)
+    (notice,) = mirror_declared(db, [declare(key_sha256=key_of("phone"))], START)
+    assert "another token has its key" in notice
+    row = accounts.get_token(db, "laptop")
+    assert (row.status, row.remain) == (2, 100), "the config no longer says this key"
+    assert mirror_declared(db, [declare()], START) == []
+    assert accounts.get_token(db, "laptop").status == 1
+
+
 def test_one_that_cannot_be_mirrored_is_a_notice_and_the_rest_goes_on(db: sqlite3.Connection) -> None:
     mirror_declared(db, [declare()], START)
     notices = mirror_declared(db, [declare(user="nobody"), declare("phone"), declare("phone")], START)

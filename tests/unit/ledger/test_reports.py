@@ -17,7 +17,7 @@ from oneapi_cli.ledger.holding import Moment, reserve
 from oneapi_cli.ledger.periods import zone_of
 from oneapi_cli.ledger.reports import By, LogFilter, LogWindow, UsageRow, logs, models_used, token_logs, usage
 from oneapi_cli.ledger.store import open_ledger, transaction
-from oneapi_cli.values.holds import HoldAsk, Refusal
+from oneapi_cli.values.holds import Attempt, HoldAsk, Refusal
 from oneapi_cli.values.usage import Usage
 from tests.ledger.kit import add_token, add_user, ask, closing, fixed, new_id, principal
 
@@ -178,6 +178,16 @@ def test_a_row_tells_what_it_was(busy: sqlite3.Connection) -> None:
     assert (refusal.input_tokens, refusal.hold_nanos) == (None, 0)
     opened = logs(busy, LogFilter())[-1]
     assert (opened.state, opened.closed, opened.status, opened.hold_nanos) == ("held", None, None, 1)
+
+
+def test_a_stream_that_broke_off_is_an_error_whatever_its_status(busy: sqlite3.Connection) -> None:
+    before = len(logs(busy, LogFilter(errors=True)))
+    died = Attempt(
+        channel="openai", vendor="openai", model_sent="gpt-4o", started=1.0, ended=2.0, status=200, outcome="died"
+    )
+    broken = spend(busy, "phone", 5, NOON, attempts=(died,))
+    found = logs(busy, LogFilter(errors=True))
+    assert len(found) == before + 1 and found[-1].request_id == broken
 
 
 @pytest.mark.parametrize(

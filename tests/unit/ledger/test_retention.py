@@ -83,11 +83,12 @@ def test_what_is_old_becomes_one_row_per_account(db: sqlite3.Connection) -> None
         correct(db, spend(db, "laptop", 20, START + day * DAY), -5, START + day * DAY)
     spend(db, "phone", 7, START)
     spend(db, "phone", 3, START, "released")
+    spend(db, "phone", 0, NOW)
     before = figures(db)
     done = prune(db, START + 5 * DAY, NOW)
     assert done == Pruned(requests=7, grants=2, nanos=5 * 15 + 7)
     assert figures(db) == before
-    assert (count(db, "requests"), count(db, "attempts"), count(db, "adjustments"), count(db, "grants")) == (5, 5, 5, 0)
+    assert (count(db, "requests"), count(db, "attempts"), count(db, "adjustments"), count(db, "grants")) == (6, 6, 5, 0)
     assert db.execute(
         "SELECT token_id, user_id, granted, used, requests, through FROM carried ORDER BY 1, 2"
     ).fetchall() == [
@@ -113,9 +114,20 @@ def test_what_must_stay_stays(db: sqlite3.Connection) -> None:
     external.pre(db, charge, zone=UTC, now=START)
     with transaction(db):
         refuse(db, refusal(db), START)
+    spend(db, "phone", 0, START)
     assert prune(db, NOW, NOW).requests == 2
-    assert db.execute("SELECT state FROM requests ORDER BY id").fetchall() == [("kept",), ("held",), ("held",)]
+    states = db.execute("SELECT state FROM requests ORDER BY id").fetchall()
+    assert states == [("kept",), ("held",), ("held",), ("settled",)], "the last is the newest"
     assert len(orphans(db)) == 1
+
+
+def test_a_number_is_never_given_twice(db: sqlite3.Connection) -> None:
+    """`oneapi cost 7` and a log that is followed go by the row's number."""
+    spend(db, "laptop", 10, START)
+    spend(db, "laptop", 10, START)
+    assert prune(db, NOW, NOW).requests == 1
+    spend(db, "laptop", 10, NOW)
+    assert db.execute("SELECT max(id) FROM requests").fetchone() == (3,)
 
 
 def refusal(db: sqlite3.Connection, **more: Any) -> Refusal:
@@ -152,11 +164,11 @@ def test_batches_are_small_and_each_leaves_the_ledger_balanced(
     db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)
-    for n in range(7):
+    for n in (*range(7), 0):
         spend(db, "laptop", n, START)
     before, seen = figures(db), []
     assert prune_batch(db, NOW, NOW).more
-    assert (figures(db), verify(db), count(db, "requests")) == (before, [], 4)
+    assert (figures(db), verify(db), count(db, "requests")) == (before, [], 5)
     assert prune(db, NOW, NOW, progress=lambda done: seen.append(done.requests)) == Pruned(4, 0, 3 + 4 + 5 + 6)
     assert seen == [3, 4]
     assert figures(db) == before
@@ -227,7 +239,7 @@ def test_a_row_per_request(db: sqlite3.Connection) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_cell_is_a_formula(db: sqlite3.Connection, start: str) -> None:
     text = f'{start}cmd|" /C calc"!A0,\n"x'
     with transaction(db):
