@@ -166,7 +166,7 @@ def due_externals(db: sqlite3.Connection, now: float, token_id: int | None = Non
     """(row, request id, nanos held, reason) of what has expired and is still open."""
     return db.execute(
         "SELECT r.id, r.request_id, r.hold_nanos, r.model_asked FROM requests r JOIN externals e ON e.request = r.id"
-        " WHERE r.state = 'held' AND r.owner_id IS NULL AND e.expires <= ?1 AND coalesce(?2, r.token_id) = r.token_id"
+        " WHERE r.state = 'held' AND r.owner_id IS NULL AND e.expires <= ? AND coalesce(?, r.token_id) = r.token_id"
         " ORDER BY r.id",
         (now, token_id),
     ).fetchall()
@@ -220,7 +220,7 @@ def _hold(db: sqlite3.Connection, charge: Charge, zone: tzinfo, now: float) -> s
     transaction_id = _new_id(db, charge)
     try:
         made = db.execute(
-            _INSERT, (charge.request_id, charge.token_id, user_id, reason, charge.peer, now, charge.nanos)
+            _INSERT, (charge.request_id, charge.token_id, user_id, reason, charge.peer, now, charge.nanos, charge.nanos)
         )
     except sqlite3.IntegrityError as error:
         raise LedgerError(f"Request {charge.request_id} is in the ledger already.") from error
@@ -236,10 +236,10 @@ def _hold(db: sqlite3.Connection, charge: Charge, zone: tzinfo, now: float) -> s
 def _usable_owner(db: sqlite3.Connection, token_id: int, now: float) -> int:
     """The user above a token that may spend now. Raises LedgerError for one that may not."""
     row = db.execute(
-        "SELECT t.status = 1 AND t.absent = 0 AND coalesce(t.expires >= ?1, 1),"
-        " u.status = 1 AND coalesce(u.expires >= ?1, 1), u.id"
-        " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = ?2 AND t.removed IS NULL",
-        (now, token_id),
+        "SELECT t.status = 1 AND t.absent = 0 AND coalesce(t.expires >= ?, 1),"
+        " u.status = 1 AND coalesce(u.expires >= ?, 1), u.id"
+        " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = ? AND t.removed IS NULL",
+        (now, now, token_id),
     ).fetchone()
     if row is None or not row[0]:
         raise LedgerError("API Key is not enabled")
@@ -312,7 +312,7 @@ def _found(db: sqlite3.Connection, token_id: int, transaction_id: str, phase: st
 _INSERT = f"""
 INSERT INTO requests (request_id, state, token_id, user_id, door, model_asked, stream, peer, created, hold_nanos,
                       fixed_nanos)
-VALUES (?, 'held', ?, ?, '{DOOR}', ?, 0, ?, ?, ?7, ?7)
+VALUES (?, 'held', ?, ?, '{DOOR}', ?, 0, ?, ?, ?, ?)
 """  # noqa: S608 - names are ours
 _EXTERNAL = """
 SELECT e.transaction_id, r.request_id, r.token_id, r.user_id, r.model_asked, r.state, e.auto_confirmed, r.hold_nanos,

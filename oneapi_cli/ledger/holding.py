@@ -147,10 +147,10 @@ def extend(db: sqlite3.Connection, request_id: str, nanos: int, now: float, zone
 def free_of(db: sqlite3.Connection, token_id: int, user_id: int) -> int:
     """What may be held now: the smaller free of a token and a user, an unlimited one's being without end."""
     row = db.execute(
-        "SELECT min(CASE t.unlimited WHEN 0 THEN t.granted - t.used - t.held + t.held_past ELSE ?1 END,"
-        " CASE u.unlimited WHEN 0 THEN u.granted - u.used - u.held + u.held_past ELSE ?1 END)"
-        " FROM tokens t, users u WHERE t.id = ?2 AND u.id = ?3",
-        (MAX_INT64, token_id, user_id),
+        "SELECT min(CASE t.unlimited WHEN 0 THEN t.granted - t.used - t.held + t.held_past ELSE ? END,"
+        " CASE u.unlimited WHEN 0 THEN u.granted - u.used - u.held + u.held_past ELSE ? END)"
+        " FROM tokens t, users u WHERE t.id = ? AND u.id = ?",
+        (MAX_INT64, MAX_INT64, token_id, user_id),
     ).fetchone()
     return int(row[0])
 

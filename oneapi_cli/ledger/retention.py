@@ -60,7 +60,7 @@ def prune_batch(db: sqlite3.Connection, older_than: float, now: float) -> Pruned
     """Fold at most BATCH requests and as many grants, in one transaction."""
     before = min(older_than, now - WINDOW_SECONDS)
     with transaction(db):
-        requests = [id for (id,) in db.execute(_OLD_REQUESTS, (before, BATCH))]
+        requests = [id for (id,) in db.execute(_OLD_REQUESTS, (before, before, BATCH))]
         grants = [id for (id,) in db.execute(_OLD_GRANTS, (before, BATCH))]
         nanos = _carry(db, "token", requests, grants, before)
         _carry(db, "user", requests, grants, before)
@@ -73,11 +73,11 @@ def prune_batch(db: sqlite3.Connection, older_than: float, now: float) -> Pruned
 
 # The index of one token's requests by time serves for all of them: tokens are few.
 _OLD_REQUESTS = """
-SELECT id FROM requests WHERE token_id IN (SELECT id FROM tokens) AND created < ?1 AND closed < ?1
+SELECT id FROM requests WHERE token_id IN (SELECT id FROM tokens) AND created < ? AND closed < ?
   AND id < (SELECT max(id) FROM requests)
   AND (state IN ('settled', 'released', 'refused')
        OR state = 'kept' AND EXISTS (SELECT 1 FROM adjustments WHERE request = requests.id))
-LIMIT ?2
+LIMIT ?
 """
 _OLD_GRANTS = "SELECT id FROM grants WHERE request IS NULL AND created < ? LIMIT ?"
 
