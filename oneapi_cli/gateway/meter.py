@@ -44,7 +44,6 @@ class Meter:
 
     def __init__(self, order: Order, hold: Hold, gate: Gate) -> None:
         self.order, self.hold, self.gate = order, hold, gate
-        self.started = gate.now()
         self.held_nanos = hold.nanos
         self.end: End = "nothing"
         self.status = 500
