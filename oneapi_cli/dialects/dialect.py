@@ -1,16 +1,23 @@
-"""What every wire format offers to the gateway: the shape of a dialect's module, and the values it answers with."""
+"""What every wire format offers to the gateway: the shapes of a dialect's module, and the values it answers with.
+
+`Dialect` is a format that is relayed; `Listener` and `Speaker` are the two sides of translation: what clients speak,
+and what vendors speak. A conversational module may have all three.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Generator, Mapping
+from typing import Any, Protocol
 
 from msgspec import Struct
 
+from ..framing.sse import Frame
 from ..values.asks import Change, Measure, Wanted
+from ..values.conversation import Conversation, Notes, Reply
 from ..values.errors import GatewayError
+from ..values.events import Event
 from ..values.usage import Usage
-from ..values.vendor import Quirks
+from ..values.vendor import Quirks, Traits
 
 
 class VendorError(Struct, frozen=True, kw_only=True):
@@ -141,3 +148,105 @@ class Dialect(Protocol):
     def decode_error(self, status: int, body: bytes) -> VendorError:
         """What a body that is not 2xx says."""
         ...
+
+
+class ReplyHead(Struct, frozen=True, kw_only=True):
+    """What a reply for the client needs to know beside what the vendor said.
+
+    request_id: ours, 32 digits; ids that a format wants are made from it (`chatcmpl-…`, `msg_…`, `resp_…`). model: the
+    name the client asked for, for vendors that name none. created: unix seconds. asked: the client's own request,
+    decoded, for formats that repeat it. query: named members of its URL (`alt`, `reasoning_format`).
+    """
+
+    request_id: str
+    model: str
+    created: int
+    asked: Mapping[str, Any] = {}
+    query: Mapping[str, str] = {}
+
+
+class EventDecoder(Protocol):
+    """A vendor's frames → events. Raises Malformed for what its format cannot mean."""
+
+    def feed(self, frame: Frame) -> list[Event]: ...
+
+    def close(self) -> list[Event]:
+        """The stream has ended. What is still open is closed; `Finished` is emitted here where the format says it only
+        by ending."""
+        ...
+
+
+class EventEncoder(Protocol):
+    """Events → the client's bytes, whole events of its framing. A format's last bytes wait for `close`."""
+
+    def feed(self, event: Event) -> bytes: ...
+
+    def close(self) -> bytes:
+        """The bytes that end the reply (`[DONE]`, `message_stop`, `response.completed`, the last chunk with usage)."""
+        ...
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """The bytes that end it with an error instead."""
+        ...
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One more request of an exchange that takes several (create, then poll). path: below the channel's base; url:
+    absolute instead, where only the vendor can name it. stream: its reply is the stream that the client waits for.
+    on_abandon: what to send if nobody waits any more (cancel the prediction).
+    """
+
+    method: str = "GET"
+    path: str = ""
+    url: str = ""
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    wait_seconds: float = 0.0
+    stream: bool = False
+    on_abandon: Step | None = None
+
+
+class StepReply(Struct, frozen=True, kw_only=True):
+    """What came back of one step, whole. Always 2xx: the gateway raises the rest."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Following = Generator[Step, StepReply, StepReply]
+"""Yields steps, is sent their replies, returns the reply that `decode_reply` is to read. A speaker whose vendor needs
+it has `follow(first: StepReply, *, stream: bool) -> Following`; a step with `stream` is its last one."""
+
+
+class Listener(Protocol):
+    """The client's side of a conversational format: module-level functions beside those of `Dialect`."""
+
+    NAME: str
+
+    def decode_request(self, body: Mapping[str, Any]) -> tuple[Conversation, Notes]:
+        """A client's decoded body. Raises BadRequest naming the member."""
+        ...
+
+    def encode_reply(self, reply: Reply, head: ReplyHead) -> dict[str, Any]: ...
+
+    def encode_stream(self, head: ReplyHead) -> EventEncoder: ...
+
+
+class Speaker(Protocol):
+    """The vendor's side of a conversational format: module-level functions."""
+
+    NAME: str
+
+    def encode_request(self, talk: Conversation, quirks: Quirks, traits: Traits) -> tuple[dict[str, Any], Notes]:
+        """The body for upstream, the model's upstream name and the output limit in it already being `talk`'s. Raises
+        BadRequest for what this format cannot carry and nobody would want left out."""
+        ...
+
+    def decode_reply(self, payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorError:
+        """A whole 2xx body, decoded; VendorError where it carries an error instead. Raises Malformed."""
+        ...
+
+    def decode_stream(self, quirks: Quirks) -> EventDecoder: ...
+
+    def decode_error(self, status: int, body: bytes) -> VendorError: ...

@@ -10,7 +10,7 @@ import oneapi_cli.dialects.openai_embeddings as openai_embeddings
 import oneapi_cli.dialects.openai_moderations as openai_moderations
 import oneapi_cli.dialects.openai_responses as openai_responses
 
-from .dialect import Dialect
+from .dialect import Dialect, Listener, Speaker
 
 DIALECTS: Mapping[str, Dialect] = {
     openai_chat.NAME: openai_chat,
@@ -19,3 +19,9 @@ DIALECTS: Mapping[str, Dialect] = {
     openai_moderations.NAME: openai_moderations,
     openai_responses.NAME: openai_responses,
 }
+
+LISTENERS: Mapping[str, Listener] = {}
+"""Conversational formats that clients may speak."""
+
+SPEAKERS: Mapping[str, Speaker] = {}
+"""Conversational formats that vendors speak."""

@@ -28,6 +28,9 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """Cached tokens are counted inside `prompt_tokens` (OpenAI's way)."""
     reasoning_traits: bool = True
     """Apply the request traits of OpenAI's reasoning models (DESIGN section 6) to models whose row has them."""
+    body_version: str = ""
+    """messages: the model stands in the URL, and the body says this `anthropic_version` instead of model and stream
+    (Bedrock: `bedrock-2023-05-31`, Vertex: `vertex-2023-10-16`)."""
     image_max_tokens: int = 0
     """Most tokens that one image may cost where the model's own row does not say; 0: use the dialect's own table."""
 
@@ -50,6 +53,13 @@ class Traits(Struct, frozen=True, kw_only=True):
     image_tokens: int = 0
     agent: bool = False
     """Searches, or asks other models, by itself: what it reads and bills is not bounded by what it was sent."""
+    thinking: Literal["", "budget", "adaptive", "level"] = ""
+    """How thinking is asked for: by a budget of tokens (Claude up to 4.5, Gemini 2.5), adaptively with an effort
+    (Claude from 4.6 on), by a level (Gemini 3); "" where it cannot be, or where OpenAI's `reasoning_effort` does."""
+    structured: bool = True
+    """Takes a JSON schema for its output; where not, a forced tool stands in (older Claude models)."""
+    sampling: bool = True
+    """Takes temperature, top_p and top_k (Claude refuses them from Opus 4.7 on)."""
     hidden: bool = False
     """Thinks where a stream does not show it, and bills that: what was seen of a stream says little of its cost."""
 
