@@ -376,7 +376,8 @@ _SKIPPED = frozenset(
     {".git", ".venv", "__pycache__", "build", "dist", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
 )
 _RUN_HERE = re.compile(r"\.coverage|\.env$|config\.yaml$|[^/]*\.db")  # as .gitignore says
-_BINARY = frozenset({".xz", ".gz", ".png", ".wav", ".bin", ".db", ".pyc", ".zip", ".lzma"})
+_SOUNDS = frozenset({".aac", ".flac", ".m4a", ".mp3", ".mp4", ".mpeg", ".mpga", ".ogg", ".wav", ".webm"})
+_BINARY = frozenset({".xz", ".gz", ".png", ".bin", ".db", ".pyc", ".zip", ".lzma"}) | _SOUNDS
 
 
 def own_files() -> Iterator[Path]:

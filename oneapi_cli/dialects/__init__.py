@@ -9,7 +9,19 @@ Decisions that live here:
   later without touching these.
 """
 
-from .dialect import Dialect, ReplyReading, StreamScanner, VendorError
-from .registry import DIALECTS
+from .dialect import Dialect, Listener, ReplyHead, ReplyReading, Speaker, StreamScanner, VendorError
+from .registry import DIALECTS, FOLLOWS, LISTENERS, SPEAKERS
 
-__all__ = ["DIALECTS", "Dialect", "ReplyReading", "StreamScanner", "VendorError"]
+__all__ = [
+    "DIALECTS",
+    "FOLLOWS",
+    "LISTENERS",
+    "SPEAKERS",
+    "Dialect",
+    "Listener",
+    "ReplyHead",
+    "ReplyReading",
+    "Speaker",
+    "StreamScanner",
+    "VendorError",
+]

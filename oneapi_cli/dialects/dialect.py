@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from ..framing.sse import Frame
-from ..values.asks import Change, Measure, Wanted
+from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.conversation import Conversation, Notes, Reply
 from ..values.errors import GatewayError
 from ..values.events import Event
@@ -56,6 +56,12 @@ class StreamScanner(Protocol):
     @property
     def usage(self) -> Usage | None:
         """The last usage object so far."""
+        ...
+
+    @property
+    def usage_is_early(self) -> bool:
+        """Whether that usage came before the output was over (Anthropic reports the input first): what was seen after
+        it lies ready for `take_seen`."""
         ...
 
     @property
@@ -108,8 +114,9 @@ class Dialect(Protocol):
 
     NAME: str
 
-    def peek(self, body: bytes) -> Wanted:
-        """The members that we read. Raises BadRequest naming the member at fault."""
+    def peek(self, body: bytes, params: Params = NO_PARAMS) -> Wanted:
+        """The members that we read. params: what stands in the URL instead. Raises BadRequest naming the member at
+        fault."""
         ...
 
     def measure(self, body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:
@@ -216,7 +223,17 @@ class StepReply(Struct, frozen=True, kw_only=True):
 
 Following = Generator[Step, StepReply, StepReply]
 """Yields steps, is sent their replies, returns the reply that `decode_reply` is to read. A speaker whose vendor needs
-it has `follow(first: StepReply, *, stream: bool) -> Following`; a step with `stream` is its last one."""
+it is a `Follower` too; a step with `stream` is its last one."""
+
+
+class Follower(Protocol):
+    """A speaker whose vendor answers in several requests."""
+
+    def request_headers(self, *, stream: bool) -> Mapping[str, str]:
+        """Headers of the first request."""
+        ...
+
+    def follow(self, first: StepReply, *, stream: bool) -> Following: ...
 
 
 class Listener(Protocol):

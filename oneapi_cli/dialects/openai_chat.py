@@ -11,7 +11,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026-11)
 
 from __future__ import annotations
 
-from ..values.asks import Change, Measure, Wanted
+from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from .openai_chunks import open_stream, read_reply, texts_of
 from .openai_errors import decode_error, encode_error, encode_error_event
 from .openai_family import measure as _measure
@@ -85,7 +85,7 @@ KNOWN = _READ | frozenset(
 )
 
 
-def peek(body: bytes) -> Wanted:
+def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
     """The members that we read. Raises BadRequest."""
     fields = Fields(body, _CHECKED)
     model = model_of(fields)

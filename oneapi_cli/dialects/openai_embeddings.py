@@ -5,7 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-1
 
 from __future__ import annotations
 
-from ..values.asks import Change, Measure, Wanted
+from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.vendor import Quirks
 from .dialect import ReplyReading
 from .openai_chunks import open_stream, refused_reply, reply_members, reply_usage, texts_of
@@ -23,7 +23,7 @@ _READ = frozenset({"model", "input"})
 KNOWN = _READ | frozenset({"dimensions", "encoding_format", "user"})
 
 
-def peek(body: bytes) -> Wanted:
+def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
     """The members that we read. Raises BadRequest."""
     fields = Fields(body, _READ)
     model = model_of(fields)

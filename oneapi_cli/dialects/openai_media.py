@@ -74,7 +74,7 @@ def media_in(raw: bytes) -> Media:
     media = Media()
     if not may_hold_media(raw):
         return media
-    tree = _decoded(raw, lambda text: json.loads(text, object_pairs_hook=_once, parse_int=str, parse_float=str))
+    tree = decoded(raw, lambda text: json.loads(text, object_pairs_hook=once, parse_int=str, parse_float=str))
     for part in _objects(tree):
         _count_image(part, media)
         _count_audio(part, media)
@@ -83,7 +83,7 @@ def media_in(raw: bytes) -> Media:
     return media
 
 
-def _decoded(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+def decoded(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
     """Valid JSON as Python's values. Raises BadRequest for what is beyond them: nesting, an integer of thousands of
     digits."""
     try:
@@ -94,7 +94,7 @@ def _decoded(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
         raise BadRequest("The request body has a number out of range", code="invalid_json") from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     built = dict(pairs)
     if len(built) != len(pairs):
         names = [name for name, _ in pairs]
@@ -131,7 +131,7 @@ def _count_image(part: dict[str, Any], media: Media) -> None:
         # Gemini takes any kind of file here: what does not say that it is an image is bounded as a file is, by its
         # bytes.
         media.loose = True
-        media.pages += _pages(url.strip())
+        media.pages += pdf_pages(url.strip())
         media.unmeasured += len(url)
 
 
@@ -198,11 +198,11 @@ def _count_file(part: dict[str, Any], media: Media) -> None:
     data = holder.get("file_data")
     if isinstance(data, str):
         media.stored = media.stored or _is_link(data)  # OpenRouter fetches it
-        media.pages += _pages(data)
+        media.pages += pdf_pages(data)
         media.unmeasured += len(data)
 
 
-def _pages(data: str) -> int:
+def pdf_pages(data: str) -> int:
     """Page objects that can be seen in a PDF, at least one; 0 for other files."""
     header, comma, rest = data.partition(",")
     content = rest if comma and header.startswith("data:") else data
@@ -246,7 +246,7 @@ def wav_seconds(data: str) -> int | None:
 def texts_in(raw: bytes) -> list[str]:
     """Every string value in a JSON text but media: what a tokenizer has to count. Raises BadRequest when it nests too
     deep."""
-    tree = _decoded(raw, _anything.decode)
+    tree = decoded(raw, _anything.decode)
     texts: list[str] = []
     heap = [tree]
     while heap:
@@ -264,7 +264,7 @@ def texts_in(raw: bytes) -> list[str]:
 
 def numbers_in(raw: bytes) -> int:
     """How many tokens a prompt given as arrays of token numbers has."""
-    heap: list[Any] = [_decoded(raw, _anything.decode)]
+    heap: list[Any] = [decoded(raw, _anything.decode)]
     count = 0
     while heap:
         node = heap.pop()

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from ..values.asks import Change, Measure, Wanted
+from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.errors import GatewayError
 from ..values.usage import Usage
 from ..values.vendor import Quirks
@@ -90,7 +90,7 @@ KNOWN = _READ | frozenset(
 _anything = msgspec.json.Decoder()
 
 
-def peek(body: bytes) -> Wanted:
+def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
     """The members that we read. Raises BadRequest."""
     fields = Fields(body, _CHECKED)
     model = model_of(fields)
@@ -116,6 +116,7 @@ def peek(body: bytes) -> Wanted:
         unknown=fields.unknown(KNOWN) + stored + unknown,
         unpriceable=unpriceable + paid_extras(fields) + hosted_tools(fields),
         previous=fields.text("previous_response_id") or "",
+        native=params.get("action") == "compact",
     )
 
 

@@ -37,11 +37,12 @@ Fate = Literal["pass", "hide", "end"]
 
 
 class Sight(Struct):
-    """What one event means. usage: the raw block, its tier and whether it closes the stream; counts: what is billed
-    beside it."""
+    """What one event means. usage: the raw block, its tier and whether it closes the stream; early: it was reported
+    before the output and says nothing of it; counts: what is billed beside it."""
 
     fate: Fate = "pass"
     usage: bytes | None = None
+    early: bool = False
     tier: str | None = None
     counts: Mapping[str, Count] = {}
     finished: bool = False
@@ -51,12 +52,14 @@ class Sight(Struct):
 class Grammar(Struct, frozen=True):
     """One format's events. plain: a decoder's method that passes only JSON in which nothing matters, and raises
     DecodeError for all other; look: event name and JSON → its meaning; finish: matches in raw events that say the
-    model has finished."""
+    model has finished; join: what was reported so far and a further report → both in one, where a format reports in
+    pieces."""
 
     plain: Callable[[bytes], object]
     look: Callable[[str, bytes], Sight]
     read_usage: Callable[[bytes, str | None, Quirks], Usage | None]
     finish: re.Pattern[bytes]
+    join: Callable[[bytes, bytes], bytes] | None = None
 
 
 class Scanner:
@@ -75,6 +78,8 @@ class Scanner:
         self._unreported: list[bytes] = []
         self._unreported_bytes = 0
         self.usage: Usage | None = None
+        self.usage_is_early = False
+        self._reported: bytes | None = None  # the raw usage so far, where a format reports it in pieces
         self._last_word = False  # usage came in an event of its own, as it does at the end
         self._finished = False
         self._fault: Malformed | None = None
@@ -228,15 +233,25 @@ class Scanner:
         """Keep what an event says; whether it reports usage."""
         self._finished = self._finished or sight.finished
         self.error = sight.error or self.error
-        usage = None if sight.usage is None else self._grammar.read_usage(sight.usage, sight.tier, self._quirks)
+        usage = None if sight.usage is None else self._read_usage(sight.usage, sight)
         if usage is None or not self._is_news(usage, sight):
             return False
         self._finished = self.finished
+        self.usage_is_early = sight.early
         self.usage = replace(usage, counts={**usage.counts, **sight.counts}) if sight.counts else usage
         self._last_word = self._last_word or sight.fate != "pass"
         self._seen, self._seen_bytes = [], 0
         self._unreported, self._unreported_bytes = [], 0
         return True
+
+    def _read_usage(self, raw: bytes, sight: Sight) -> Usage | None:
+        join = self._grammar.join
+        if join is not None:
+            raw = self._reported = raw if self._reported is None else join(self._reported, raw)
+        usage = self._grammar.read_usage(raw, sight.tier, self._quirks)
+        if usage is None or not sight.early:
+            return usage
+        return replace(usage, counts={unit: n for unit, n in usage.counts.items() if unit != "output_tokens"})
 
     def _is_news(self, usage: Usage, sight: Sight) -> bool:
         """Zeros in the middle of a stream are what some vendors fill a form with; after a real report they take
@@ -247,7 +262,7 @@ class Scanner:
 
     def _remember(self, block: bytes) -> None:
         """Kept until it is counted; once the vendor has counted for us, only the last of what came after that."""
-        if self.usage is None:
+        if self.usage is None or self.usage_is_early:
             self._seen.append(block)
             self._seen_bytes += len(block)
         else:

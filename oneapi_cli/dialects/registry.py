@@ -10,7 +10,7 @@ import oneapi_cli.dialects.openai_embeddings as openai_embeddings
 import oneapi_cli.dialects.openai_moderations as openai_moderations
 import oneapi_cli.dialects.openai_responses as openai_responses
 
-from .dialect import Dialect, Listener, Speaker
+from .dialect import Dialect, Follower, Listener, Speaker
 
 DIALECTS: Mapping[str, Dialect] = {
     openai_chat.NAME: openai_chat,
@@ -25,3 +25,6 @@ LISTENERS: Mapping[str, Listener] = {}
 
 SPEAKERS: Mapping[str, Speaker] = {}
 """Conversational formats that vendors speak."""
+
+FOLLOWS: Mapping[str, Follower] = {}
+"""Those of them whose vendor answers in several requests."""

@@ -16,7 +16,8 @@ import msgspec
 from ..values.conversation import Opaque
 
 _MARK = b"oneapi1:"
-_MARK_TEXT = base64.b64encode(_MARK + b"-")[:10].decode()  # what every wrapped text begins with
+SEAL_START = base64.b64encode(_MARK + b"-")[:10].decode()
+"""What every wrapped text begins with."""
 
 
 class _Wrapped(msgspec.Struct, array_like=True):
@@ -31,7 +32,7 @@ def seal(opaque: Opaque) -> str:
 
 def unseal(text: str) -> Opaque | None:
     """What `seal` wrapped; None where it did not."""
-    if not text.startswith(_MARK_TEXT):
+    if not text.startswith(SEAL_START):
         return None
     try:
         raw = base64.b64decode(text, validate=True)

@@ -10,16 +10,21 @@ from __future__ import annotations
 import asyncio
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..dialects import DIALECTS
 from ..ledger.book import AccountChanged
+from ..ledger.stored import StoredResponse
 from ..values.asks import Ask, Wanted
 from ..values.errors import BadRequest, Forbidden, GatewayError, NoChannel, OutOfCredit, Overloaded
 from ..values.holds import Hold, HoldAsk, Refusal, TooTight
 from .authenticate import Caller, exhausted, refusal, reread
 from .gate import Gate, Market
-from .plan import Order, check_priceable, find_offers, is_bounded, tightened, worst_case
+from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_to_send, tightened, worst_case
 from .settle import refused_account
+from .stored import maker_of
+from .talk import BYTES_ONLY, Talk, fetched, has_links, read_talk
+from .translating import check_strict, encode
 from .watch import ClientLeft, Watch
 
 MOST_ROUNDS = 4
@@ -45,11 +50,12 @@ async def admit(ask: Ask, caller: Caller, gate: Gate, watch: Watch) -> tuple[Ord
 
 async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Order, Hold]:
     body = await ask.body.read()
-    wanted = DIALECTS[ask.door].peek(body)
+    wanted = DIALECTS[ask.door].peek(body, ask.params)
     draft.model, draft.stream = wanted.model, wanted.stream
+    made = await maker_of(wanted.previous, draft.caller, gate) if wanted.previous else None
     for _ in range(MOST_ROUNDS):
         try:
-            order = take_order(draft.caller, body, wanted, gate)
+            order = await fitted(take_order(draft.caller, body, wanted, gate, made), gate)
             return await _reserve(ask, order, gate, watch)
         except AccountChanged:
             await _reread(ask, draft, gate)
@@ -64,12 +70,13 @@ async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Ord
     raise Overloaded("This key is being edited faster than it can be used; try again", retry_after_seconds=1)
 
 
-def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market) -> Order:
+def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market, made: StoredResponse | None = None) -> Order:
     """The request as an order: offers, worst case by the byte bound. Raises BadRequest, Forbidden, NoChannel."""
     dialect = DIALECTS[wanted.dialect]
-    offers = find_offers(caller, wanted, gate)
+    offers = find_offers(caller, wanted, gate, made)
     check_priceable(wanted, offers, caller.principal)
     measure = dialect.measure(body, wanted)
+    translates = any(offer.candidate.dialect != wanted.dialect for offer in offers)
     return Order(
         caller=caller,
         dialect=dialect,
@@ -79,7 +86,42 @@ def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market) -> Ord
         measure=measure,
         need=worst_case(wanted, measure, offers, caller.principal, gate.policy),
         bounded=is_bounded(wanted, measure, offers),
+        talk=read_talk(body, wanted) if translates else None,
     )
+
+
+async def fitted(order: Order, gate: Gate) -> Order:
+    """The same order with only those offers that can carry it, what they need fetched. Raises BadRequest, the first
+    offer's own, where none can.
+    """
+    talk = order.talk
+    if talk is None:
+        return order
+    translated = [offer for offer in order.offers if offer.candidate.dialect != order.wanted.dialect]
+    if has_links(talk) and any(offer.candidate.dialect in BYTES_ONLY for offer in translated):
+        talk = await fetched(talk, gate)
+        order = replace(order, talk=talk)
+    offers: list[Offer] = []
+    faults: list[BadRequest] = []
+    for offer in order.offers:
+        try:
+            if offer in translated:
+                check_carried(order, offer, talk, strict=gate.policy.strict_translation)
+        except BadRequest as fault:
+            faults.append(fault)
+        else:
+            offers.append(offer)
+    if not offers:
+        raise faults[0]
+    return order if len(offers) == len(order.offers) else replace(order, offers=offers)
+
+
+def check_carried(order: Order, offer: Offer, talk: Talk, *, strict: bool) -> None:
+    """Raises BadRequest where this offer's dialect cannot carry the request, or under `strict` not all of it."""
+    limit = limit_to_send(order, offer, order.need.asked, lowered=False)
+    _, notes = encode(talk, offer, limit)
+    if strict:
+        check_strict(notes, offer.candidate.dialect)
 
 
 async def _reserve(ask: Ask, order: Order, gate: Gate, watch: Watch) -> tuple[Order, Hold]:

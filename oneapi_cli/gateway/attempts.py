@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from msgspec import Struct
 
 from ..dialects import StreamScanner, VendorError
+from ..dialects.dialect import StepReply
 from ..framing.sse import split_events
 from ..routing.retry import LONGEST_PAUSE_SECONDS, pause_seconds, where
-from ..values.asks import Ask, Call, Change, Head, Reply
+from ..values.asks import Ask, Call, Head, Reply
 from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
 from ..values.holds import Hold
 from ..values.vendor import Channel
+from .gate import Gate
 from .meter import Meter
-from .plan import Offer, Order
+from .plan import Offer, Order, limit_to_send
 from .rates import with_rates
+from .relaying import Relay
+from .steps import Here, Stepper, signed
+from .translating import Translation
 from .watch import ClientLeft
+from .ways import OpenStream, Outgoing, Way
 
 ERROR_BODY_LIMIT = 1 << 20
 UNKNOWN_STATUSES = (504, 524)
+NOTES = "X-Oneapi-Notes"
+NOTES_BYTES = 1024
 
-_TO_VENDOR = ("openai-beta",)
 _TO_CLIENT = (
     "openai-processing-ms",
     "openai-version",
@@ -49,7 +56,7 @@ Secrets = tuple[str, ...]
 class Answer(Struct, kw_only=True):
     """head, then either `body` (whole), or `first` and the rest of `chunks` with the `scanner` beside them.
 
-    last: the block with an error event, to be sent after the settlement.
+    last: the block with an error event, to be sent after the settlement. abandon: calls off what the vendor still does.
     """
 
     head: Head
@@ -59,6 +66,7 @@ class Answer(Struct, kw_only=True):
     scanner: StreamScanner | None = None
     first: bytes = b""
     last: bytes = b""
+    abandon: Callable[[], None] = lambda: None
 
     def is_over(self) -> bool:
         """Whether the stream has said its last, be it an error."""
@@ -120,9 +128,14 @@ async def first_answer(ask: Ask, meter: Meter) -> Answer:
 
 def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:
     """A channel's own 401/403 is not the caller's: it becomes 502 `upstream_auth`, without the vendor's text."""
+    return scrubbed_fault(fault, offer.candidate.channel)
+
+
+def scrubbed_fault(fault: UpstreamFault, channel: Channel) -> UpstreamFault:
+    """`as_client_sees` for whoever knows the channel alone."""
     if isinstance(fault, Refused) and fault.status in (401, 403):
         return Refused(
-            f"Channel {offer.candidate.channel.name} was refused by its vendor: check its key and what that may do",
+            f"Channel {channel.name} was refused by its vendor: check its key and what that may do",
             status=502,
             code="upstream_auth",
             type="upstream_error",
@@ -144,120 +157,145 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     gate, order = meter.gate, meter.order
     key = gate.next_key(offer.candidate.channel)
     secrets = (key, *offer.candidate.channel.headers.values())
-    call, notes, hides_usage = encode_call(ask, offer, meter, key)
-    meter.begin(offer, notes)
+    way = way_for(ask, order, offer, gate)
+    going = way.outgoing(limit_to_send(order, offer, meter.hold.limit, lowered=meter.hold.lowered))
+    call = await encode_call(ask, offer, meter, key, going)
+    meter.begin(offer, going.notes)
     reply = await gate.transport.send(call)
+    stepper = Stepper(call, offer, key, gate)
     try:
         meter.answered(reply.status, _upstream_id(reply.headers))
         if not 200 <= reply.status < 300:
-            raise await _refusal(reply, order, secrets)
-        headers = _client_headers(reply.headers, meter.hold, notes)
-        if order.wanted.stream and reply.headers.get("content-type", "").lower().startswith("text/event-stream"):
-            return await _open_stream(reply, headers, meter, secrets, hides_usage=hides_usage)
-        return await _read_whole(reply, headers, meter, secrets)
+            raise await refused_by(reply, way.decode_error, secrets)
+        reply = await _followed(reply, way, stepper, secrets)
+        headers = _client_headers(reply.headers, meter.hold, going.notes)
+        kind = reply.headers.get("content-type", "").lower()
+        if order.wanted.stream and way.is_stream(kind):
+            answer = await _open_stream(reply, headers, meter, secrets, way.open_stream(kind))
+        else:
+            answer = await _read_whole(reply, headers, meter, secrets, way)
+        meter.response_id = way.stored_id(answer.body or answer.first)
+        answer.abandon = stepper.abandon
+        return answer
     except BaseException:
+        stepper.abandon()
         reply.abort()
         raise
 
 
-def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str) -> tuple[Call, tuple[str, ...], bool]:
-    """The client's own bytes with what must change, as one signed HTTP request; notes; whether usage was asked by
-    us.
-    """
+def way_for(ask: Ask, order: Order, offer: Offer, gate: Gate) -> Way:
+    """Relay where the channel speaks the client's dialect, else translation."""
+    event_limit = gate.policy.event_limit
+    if offer.candidate.dialect == order.wanted.dialect:
+        return Relay(ask, order, offer, event_limit)
+    return Translation(ask, order, offer, event_limit=event_limit, now=gate.now())
+
+
+async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) -> Reply:
+    """The reply to read: this one, or the last of the further requests that the vendor's way of answering takes."""
+    if not way.follows:
+        return reply
+    body = await _read(reply.chunks(), stepper.gate.policy.reply_limit)
+    reply.release()
+    following = way.follow(StepReply(status=reply.status, headers=reply.headers, body=body))
+    got: StepReply | None = None
+    while True:
+        try:
+            step = next(following) if got is None else following.send(got)
+        except StopIteration as last:
+            stepper.over()
+            return Here(last.value)
+        latest = await stepper.send(step)
+        if not 200 <= latest.status < 300:
+            raise await refused_by(latest, way.decode_error, secrets)
+        if step.stream:
+            return latest
+        body = await _read(latest.chunks(), stepper.gate.policy.reply_limit)
+        latest.release()
+        got = StepReply(status=latest.status, headers=latest.headers, body=body)
+
+
+async def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str, going: Outgoing) -> Call:
+    """What leaves, as one signed HTTP request. A channel's own headers are the last word, the client's the next."""
     gate, order, wanted = meter.gate, meter.order, meter.order.wanted
-    channel, traits = offer.candidate.channel, offer.traits
-    quirks = channel.quirks
-    reasoning = traits.reasoning and quirks.reasoning_traits
-    adds_usage = wanted.stream and quirks.stream_usage and not wanted.usage_asked
-    change = Change(
-        model=offer.candidate.model_sent,
-        limit=_limit_to_send(order, meter.hold),
-        limit_name="" if quirks.token_limit_name == "auto" else quirks.token_limit_name,
-        add_usage=adds_usage,
-        reasoning=reasoning,
-        system_role=traits.system_role if reasoning else "system",
-        dropped=traits.dropped if reasoning else (),
-        system_prompt=channel.system_prompt,
-    )
-    body, notes = order.dialect.rewrite(order.body, wanted, change)
+    channel = offer.candidate.channel
     headers = {
         "Content-Type": "application/json",
         "Accept": "text/event-stream" if wanted.stream else "application/json",
         "Accept-Encoding": "identity",
     }
-    headers.update({name: ask.headers[name] for name in _TO_VENDOR if name in ask.headers})
     if idempotency := ask.headers.get("idempotency-key"):
         # The vendor must not confuse two tokens that chose the same key, nor learn what a client put in it.
         chosen = idempotency.encode("utf-8", "surrogateescape")
         headers["Idempotency-Key"] = hmac.new(order.caller.digest, chosen, "sha256").hexdigest()
-    headers.update(gate.sign(channel, key))
     call = Call(
         method="POST",
-        url=gate.url(channel, wanted.dialect, offer.candidate.model_sent),
+        url=_with_action(
+            gate.url(channel, offer.candidate.dialect, offer.candidate.model_sent, wanted.stream), ask.params
+        ),
         headers=headers,
-        body=body,
+        body=going.body,
         connect_seconds=channel.timeouts.connect,
         first_byte_seconds=channel.timeouts.first_byte,
         idle_seconds=channel.timeouts.idle,
         stream_seconds=channel.timeouts.stream,
         proxy=channel.proxy,
     )
-    return call, notes, adds_usage
+    return await signed(call, offer, key, gate, going.headers)
 
 
-def _limit_to_send(order: Order, hold: Hold) -> int | None:
-    """The limit that the hold covers, where it has to be said: lowered, absent or said twice under a limited budget."""
-    wanted = order.wanted
-    if order.need.asked == 0:
-        return None
-    if hold.lowered:
-        return hold.limit
-    if order.principal.limited and (wanted.limit is None or len(wanted.limit_members) > 1):
-        return hold.limit
-    return None
+def _with_action(url: str, params: Mapping[str, str]) -> str:
+    """The address of what the door wants done beside answering (`compact`), below that of a reply."""
+    if not (action := params.get("action", "")):
+        return url
+    path, mark, query = url.partition("?")
+    return f"{path}/{action}{mark}{query}"
 
 
 async def _open_stream(
-    reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets, *, hides_usage: bool
+    reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets, opened: OpenStream
 ) -> Answer:
     """Reads up to the first bytes worth sending. An error event before any of them is a refusal like any other."""
-    order, gate, quirks = meter.order, meter.gate, _channel_of(meter).quirks
-    scanner = order.dialect.open_stream(quirks, hide_usage=hides_usage, event_limit=gate.policy.event_limit)
+    order, scanner = meter.order, opened.scanner
     chunks = reply.chunks()
     first = b""
     async for chunk in chunks:
         first = scanner.feed(chunk)
         if first or scanner.done:
             break
-    said_nothing = scanner.usage is None and not order.dialect.texts_of(split_events(first))
+    reported = scanner.usage is not None and not scanner.usage_is_early
+    said_nothing = not reported and not order.dialect.texts_of(split_events(first))
     if scanner.error is not None and said_nothing:
         raise _refused(scanner.error, scanner.error.status or 502, secrets)
     if not first and not scanner.done:
         scanner.close()
         if not scanner.clean:
             raise Broken("The upstream closed its stream before saying anything")
-    meter.streaming(scanner)
+    meter.streaming(scanner, opened.fail)
     headers["Content-Type"] = "text/event-stream; charset=utf-8"
     headers["Cache-Control"] = "no-cache"
     headers["X-Accel-Buffering"] = "no"
     return Answer(head=Head(200, headers), reply=reply, scanner=scanner, first=first, chunks=chunks)
 
 
-async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets) -> Answer:
+async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets, way: Way) -> Answer:
     """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
-    gate, order = meter.gate, meter.order
     chunks = reply.chunks()
-    body = await _read(chunks, gate.policy.reply_limit)
-    reading = order.dialect.read_reply(body, _channel_of(meter).quirks)
+    whole = way.read_whole(await _read(chunks, meter.gate.policy.reply_limit))
+    reading = whole.reading
     if reading.error is not None:
         raise _refused(reading.error, reading.error.status or 502, secrets)
     meter.replied(reading.usage, reading.texts)
-    headers["Content-Length"] = str(len(body))
-    headers["Content-Type"] = reply.headers.get("content-type", "application/json")
-    return Answer(head=Head(200, headers), reply=reply, chunks=chunks, body=body)
+    headers["Content-Length"] = str(len(whole.body))
+    headers["Content-Type"] = whole.content_type or reply.headers.get("content-type", "application/json")
+    if whole.notes:
+        _add_notes(headers, whole.notes)
+    return Answer(head=Head(200, headers), reply=reply, chunks=chunks, body=whole.body)
 
 
-async def _refusal(reply: Reply, order: Order, secrets: Secrets) -> UpstreamFault:
+async def refused_by(
+    reply: Reply, decode_error: Callable[[int, bytes], VendorError], secrets: Secrets
+) -> UpstreamFault:
     """What a status that is not 2xx means: refused with the vendor's words, or an outcome that nobody knows."""
     try:
         body = await _read(reply.chunks(), ERROR_BODY_LIMIT)
@@ -270,13 +308,18 @@ async def _refusal(reply: Reply, order: Order, secrets: Secrets) -> UpstreamFaul
             type="upstream_error",
             code="upstream_redirect",
         )
-    error = order.dialect.decode_error(reply.status, body)
+    error = decode_error(reply.status, body)
     if reply.status in UNKNOWN_STATUSES or (reply.status >= 500 and not error.is_vendor_body):
         return TimedOut(
             f"The upstream answered {reply.status} and it is not known whether it served the request",
             status=502 if reply.status not in UNKNOWN_STATUSES else 504,
         )
     return _refused(error, reply.status, secrets, retry_after_seconds=_retry_after(reply.headers))
+
+
+async def whole_body(reply: Reply, limit: int) -> bytes:
+    """All of a reply. Raises Malformed beyond the limit, Broken, TimedOut."""
+    return await _read(reply.chunks(), limit)
 
 
 async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes:
@@ -308,11 +351,6 @@ def scrub(text: str, secrets: Secrets) -> str:
     return text
 
 
-def _channel_of(meter: Meter) -> Channel:
-    assert meter.offer is not None, "an attempt has begun"
-    return meter.offer.candidate.channel
-
-
 def _client_headers(upstream: Mapping[str, str], hold: Hold, notes: tuple[str, ...]) -> dict[str, str]:
     allowed = {
         name: value
@@ -323,8 +361,15 @@ def _client_headers(upstream: Mapping[str, str], hold: Hold, notes: tuple[str, .
     if hold.lowered:
         headers["X-Oneapi-Max-Tokens"] = str(hold.limit)
     if notes:
-        headers["X-Oneapi-Notes"] = ",".join(notes)[:1024]
+        _add_notes(headers, notes)
     return headers
+
+
+def _add_notes(headers: dict[str, str], notes: tuple[str, ...]) -> None:
+    """Codes of what could not be carried, in the header that says so; whole codes only."""
+    said = [code for code in headers.get(NOTES, "").split(",") if code]
+    text = ",".join(dict.fromkeys((*said, *notes)))
+    headers[NOTES] = text if len(text) <= NOTES_BYTES else text[:NOTES_BYTES].rpartition(",")[0]
 
 
 def _upstream_id(headers: Mapping[str, str]) -> str:

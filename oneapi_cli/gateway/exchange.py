@@ -34,7 +34,7 @@ async def exchange(ask: Ask, gate: Gate, caller: Caller | None = None) -> AsyncG
     meter = Meter(order, hold, gate)
     answer: Answer | None = None
     try:
-        watch.leave_after(order.offers[0].candidate.channel.timeouts.drain)
+        watch.leave_after(meter.patience_for_a_reply)
         answer = await first_answer(ask, meter)
         scanner = answer.scanner
         if answer.body is not None or scanner is None:
@@ -74,9 +74,15 @@ async def exchange(ask: Ask, gate: Gate, caller: Caller | None = None) -> AsyncG
 
 
 def _hang_up(answer: Answer | None, meter: Meter) -> None:
-    """Let go of the vendor's reply. A connection is kept only where the reply came to its end."""
-    if answer is not None:
-        answer.reply.release() if meter.ended_well else answer.reply.abort()
+    """Let go of the vendor's reply. A connection is kept only where the reply came to its end; elsewhere the vendor is
+    told that nobody waits any more, if it has a word for that."""
+    if answer is None:
+        return
+    if meter.ended_well:
+        answer.reply.release()
+    else:
+        answer.reply.abort()
+        answer.abandon()
 
 
 async def _read_on(answer: Answer | None, meter: Meter, watch: Watch) -> None:

@@ -6,7 +6,7 @@ request.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -14,7 +14,8 @@ from msgspec import Struct
 from ..ledger.book import Book
 from ..ledger.prices import Prices
 from ..routing.health import Health
-from ..values.asks import Transport
+from ..routing.select import Spoken, speaks_of
+from ..values.asks import Call, Transport
 from ..values.vendor import Channel, Traits
 
 
@@ -29,6 +30,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     unknown_output: int = 8192
     event_limit: int = 16 << 20
     reply_limit: int = 256 << 20
+    strict_translation: bool = False
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -53,7 +55,8 @@ class Account(Struct, frozen=True, kw_only=True):
 class Market(Struct, frozen=True, kw_only=True):
     """What can be had, and at which price: all that planning a request takes, and nothing that sends or writes.
 
-    `now` is unix seconds, `dice` uniform in [0, 1); `traits` knows models; `count` runs a tokenizer in a thread.
+    `now` is unix seconds, `dice` uniform in [0, 1); `traits` knows models; `count` runs a tokenizer in a thread;
+    `spoken` says what a channel speaks for a model.
     """
 
     channels: Sequence[Channel]
@@ -64,16 +67,27 @@ class Market(Struct, frozen=True, kw_only=True):
     dice: Callable[[], float]
     traits: Callable[[str], Traits]
     count: Callable[[Sequence[str], str], Awaitable[int]]
+    spoken: Spoken = speaks_of
+
+
+class Fetched(Struct, frozen=True):
+    """What lay behind a client's URL."""
+
+    media_type: str
+    data: bytes
 
 
 class Gate(Market, frozen=True, kw_only=True):
-    """Everything a request may use. `sleep` is asyncio's; `url` and `sign` know vendors (they come from
-    `providers/`)."""
+    """Everything a request may use. `sleep` is asyncio's. `url(channel, dialect, model, stream)` knows vendors, as does
+    `sign(channel, key, call)`, which answers with the headers to add; `fetch(url, most_bytes)` gets what a client's URL
+    points to, from public addresses only, and raises BadRequest.
+    """
 
     book: Book
     transport: Transport
     sleep: Callable[[float], Awaitable[None]]
-    url: Callable[[Channel, str, str], str]
-    sign: Callable[[Channel, str], dict[str, str]]
+    url: Callable[[Channel, str, str, bool], str]
+    sign: Callable[[Channel, str, Call], Awaitable[Mapping[str, str]]]
+    fetch: Callable[[str, int], Coroutine[object, object, Fetched]]
     log: Callable[[Account], None]
     next_key: Callable[[Channel], str]

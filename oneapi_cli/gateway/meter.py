@@ -13,13 +13,14 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from ..dialects import StreamScanner
+from ..dialects import FOLLOWS, StreamScanner
 from ..ledger.cost import Cost, cost_of
 from ..values.errors import Broken, GatewayError, Refused, UpstreamFault
 from ..values.holds import Attempt, BillLine, Closing, Hold, Outcome
 from ..values.usage import Usage
 from .gate import Gate
 from .plan import Offer, Order, input_bound, takes_limit
+from .ways import FailWith
 
 ESTIMATOR = "o200k_base"
 """Counts for models whose own vocabulary we do not have; such bills are marked `estimated` anyway."""
@@ -50,6 +51,7 @@ class Meter:
         self.reason = ""
         self.usage: Usage | None = None
         self.notes: tuple[str, ...] = ()
+        self.response_id = ""
         self.first_byte: float | None = None
         self.offer: Offer | None = None
         self.attempts: list[Attempt] = []
@@ -63,6 +65,7 @@ class Meter:
         self._in_flight = False
         self._fault: GatewayError | None = None
         self.scanner: StreamScanner | None = None
+        self._fail: FailWith = order.dialect.encode_error_event
         self.closer: asyncio.Task[None] | None = None
 
     # -- attempts ------------------------------------------------------------------------------------------------
@@ -101,9 +104,9 @@ class Meter:
         self._in_flight = False
         self.first_byte = self.gate.now()
 
-    def streaming(self, scanner: StreamScanner) -> None:
+    def streaming(self, scanner: StreamScanner, fail: FailWith) -> None:
         """A stream's first bytes are here; from now on it has served something."""
-        self.scanner, self.end, self.status = scanner, "served", 200
+        self.scanner, self._fail, self.end, self.status = scanner, fail, "served", 200
         self._in_flight = False
         self.first_byte = self.gate.now()
 
@@ -126,6 +129,14 @@ class Meter:
     def ended_well(self) -> bool:
         """Whether the reply came to its end, so that its connection is worth keeping."""
         return self.end in ("served", "left") and (self.scanner is None or self.scanner.done)
+
+    @property
+    def patience_for_a_reply(self) -> float:
+        """How long a whole reply is waited for when its client has left; not at all where it can be called off."""
+        offers = self.order.offers
+        if any(offer.candidate.dialect in FOLLOWS for offer in offers):
+            return 0.0
+        return offers[0].candidate.channel.timeouts.drain
 
     @property
     def patience_seconds(self) -> float:
@@ -165,7 +176,7 @@ class Meter:
         if self.end != "died" or scanner.error is not None:
             return scanner.ending
         fault = self._fault or Broken("The upstream ended its stream without finishing it")
-        return self.order.dialect.encode_error_event(fault, request_id)
+        return self._fail(fault, request_id)
 
     def kept_for_a_bug(self) -> Closing:
         """The closing of last resort: everything held is charged and listed as an orphan."""
@@ -189,7 +200,7 @@ class Meter:
 
         Cancelled meanwhile, it forgets nothing: what was taken is counted with the rest.
         """
-        if self.scanner is not None and self.scanner.usage is None:
+        if self.scanner is not None and (self.scanner.usage is None or self.scanner.usage_is_early):
             self._uncounted += self.scanner.take_seen()
             tokens = await self._count_events(self._uncounted)
             self._seen_tokens += tokens
@@ -198,6 +209,14 @@ class Meter:
     async def _count_events(self, events: list[bytes]) -> int:
         texts = self.order.dialect.texts_of(events) if events else []
         return await self.gate.count(texts, self._vocabulary()) if texts else 0
+
+    async def _count_unreported(self, scanner: StreamScanner) -> int:
+        """Tokens of what a stream showed beside what its vendor reported; nothing where the report came last."""
+        tokens = await self._count_events(scanner.unreported)
+        if scanner.usage_is_early and not scanner.clean:
+            await self.count_seen()
+            tokens += self._seen_tokens
+        return tokens
 
     def _vocabulary(self) -> str:
         return (self.offer.traits.vocabulary if self.offer else "") or ESTIMATOR
@@ -234,7 +253,7 @@ class Meter:
         usage = self.usage or (scanner.usage if scanner is not None else None)
         if self.end in ("served", "died", "left") and usage is None and not self._free():
             usage = await self._estimate()
-        elif usage is not None and scanner is not None and (rest := await self._count_events(scanner.unreported)):
+        elif usage is not None and scanner is not None and (rest := await self._count_unreported(scanner)):
             counts = {**usage.counts, "output_tokens": usage.get("output_tokens") + rest}
             usage = replace(usage, counts=counts, estimated=True)
         cost = self._cost(usage)
@@ -267,6 +286,7 @@ class Meter:
             reason=self.reason,
             first_byte=self.first_byte,
             notes=self.notes,
+            response_id=self.response_id,
         )
 
     def _free(self) -> bool:

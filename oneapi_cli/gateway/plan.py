@@ -7,16 +7,17 @@ model, the channel, the price.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..dialects import Dialect
+from ..dialects import LISTENERS, SPEAKERS, Dialect
 from ..ledger.cost import Mode, dearest, fee_nanos
 from ..ledger.price_card import Card
+from ..ledger.stored import StoredResponse
 from ..routing.select import Candidate, allows, candidates, order
 from ..values.accounts import Principal
 from ..values.asks import Measure, Wanted
@@ -25,15 +26,26 @@ from ..values.holds import Need
 from ..values.vendor import Traits
 from .authenticate import Caller
 from .gate import Market, Policy
+from .talk import Talk
 
 AUDIO_TOKENS_PER_SECOND = 32
 """Gemini's count, the dearest that we know; OpenAI's chat models take 10. Source: ai.google.dev, audio (2026-11)."""
 STORED_INPUT_TOKENS = 1_050_000
 """The largest context window on the list: what a conversation that is kept at the vendor can add, unseen by us."""
 STORED_INPUT = frozenset({"previous_response_id", "conversation", "prompt", "context_management"})
+PRODUCING = frozenset(
+    {"openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"}
+)
+STORING = frozenset({"openai_responses"})
+"""Dialects whose vendors keep what they answered."""
+DEMANDS_LIMIT = frozenset({"anthropic_messages"})
+"""Dialects in which a request without an output limit is refused."""
 UNKNOWN_IMAGE_TOKENS = 16_384
 UNKNOWN_PAGE_TOKENS = 16_384
 UNREMARKABLE_TIERS = ("auto", "default", "standard")
+TRANSLATION_TOKENS = 1_024
+"""More than any vendor's instructions for tools or for structured output (Claude's are the longest, under 700).
+Source: https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview (2026-11)"""
 SLACK_TOKENS = 64
 """Tokens a chat template adds around a conversation that the bytes of its JSON punctuation may not cover."""
 
@@ -48,7 +60,9 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """A request that may be sent: offers best first (never empty), and the worst case over all of them."""
+    """A request that may be sent: offers best first (never empty), and the worst case over all of them. talk: the same
+    request as a conversation, where an offer speaks another dialect than the client.
+    """
 
     caller: Caller
     dialect: Dialect
@@ -58,14 +72,18 @@ class Order(Struct, frozen=True, kw_only=True):
     measure: Measure
     need: Need
     bounded: bool
+    talk: Talk | None = None
 
     @property
     def principal(self) -> Principal:
         return self.caller.principal
 
 
-def find_offers(caller: Caller, wanted: Wanted, gate: Market) -> list[Offer]:
-    """Priced channels for this model, best first. Raises Forbidden (model, price), NoChannel, NotFound (pin)."""
+def find_offers(caller: Caller, wanted: Wanted, gate: Market, made: StoredResponse | None = None) -> list[Offer]:
+    """Priced channels for this model, best first. made: the response that is followed up on, at its own channel alone.
+
+    Raises Forbidden (model, price), NoChannel, NotFound (pin).
+    """
     principal = caller.principal
     if not allows(principal.token.models, wanted.model) or not allows(principal.user.models, wanted.model):
         raise Forbidden(
@@ -73,13 +91,21 @@ def find_offers(caller: Caller, wanted: Wanted, gate: Market) -> list[Offer]:
             code="model_not_allowed",
             member="model",
         )
-    found = candidates(wanted.model, wanted.dialect, principal.groups, gate.channels)
+    found = candidates(
+        wanted.model,
+        lambda spoken: dialect_to_speak(wanted.dialect, spoken, native=wanted.native),
+        principal.groups,
+        gate.channels,
+        gate.spoken,
+    )
     if caller.pin:
         found = [c for c in found if c.channel.name == caller.pin]
         if not found:
             raise NotFound(f"Channel {caller.pin} does not support the requested model: {wanted.model}", status=400)
     if not found:
         raise _no_channel(wanted, gate)
+    if made is not None:
+        found = where_made(found, made)
     now = gate.now()
     ranked = order(found, gate.dice, lambda c: gate.health.cooling(c.channel.name, c.model_sent, now))
     offers = [offer for candidate in ranked if (offer := _price(candidate, wanted, gate, now)) is not None]
@@ -92,6 +118,25 @@ def find_offers(caller: Caller, wanted: Wanted, gate: Market) -> list[Offer]:
             member="model",
         )
     return offers
+
+
+def where_made(candidates: Sequence[Candidate], made: StoredResponse) -> list[Candidate]:
+    """Only the channel that made the response that is followed up on. Raises NoChannel where it is gone."""
+    found = [each for each in candidates if each.channel.name == made.channel and each.dialect in STORING]
+    if not found:
+        raise NoChannel(f"The channel that made response {made.id[:60]} does not serve this model any more; start anew")
+    return found
+
+
+def dialect_to_speak(door: str, spoken: Mapping[str, str], *, native: bool = False) -> str:
+    """The door's own where the channel speaks it, else (unless `native`) the first that the door can be translated to,
+    else "".
+    """
+    if door in spoken:
+        return door
+    if door in LISTENERS and not native:
+        return next((dialect for dialect in spoken if dialect in SPEAKERS), "")
+    return ""
 
 
 def worst_case(wanted: Wanted, measure: Measure, offers: Sequence[Offer], principal: Principal, policy: Policy) -> Need:
@@ -120,7 +165,27 @@ def input_bound(order_: Order, offer: Offer) -> int:
 
 def takes_limit(wanted: Wanted) -> bool:
     """Whether this dialect's requests produce tokens at all, so that an output limit means something."""
-    return wanted.dialect in ("openai_chat", "openai_completions", "openai_responses")
+    return wanted.dialect in PRODUCING
+
+
+def limit_to_send(order: Order, offer: Offer, limit: int, *, lowered: bool) -> int | None:
+    """The limit that the hold covers, where it has to be said: lowered, absent or said twice under a limited budget.
+
+    A translated request says the client's own in the vendor's word, and never more than the model can produce: another
+    vendor's model is not what the client chose its limit for.
+    """
+    wanted, most = order.wanted, offer.traits.max_output
+    if order.need.asked == 0 or wanted.native:
+        return None
+    if offer.candidate.dialect != wanted.dialect:
+        said = wanted.limit is not None or lowered or order.principal.limited
+        demanded = offer.candidate.dialect in DEMANDS_LIMIT
+        return (min(limit, most) if most else limit) if said or demanded else None
+    if lowered:
+        return limit
+    if order.principal.limited and (wanted.limit is None or len(wanted.limit_members) > 1):
+        return limit
+    return None
 
 
 def is_bounded(wanted: Wanted, measure: Measure, offers: Sequence[Offer]) -> bool:
@@ -188,6 +253,8 @@ def _modes(wanted: Wanted, measure: Measure) -> set[Mode]:
     # Some models write prompts to the vendor's cache unasked, at a higher rate (gpt-5.6 and later price it).
     # Only models that draw price what they draw, and they do so unasked.
     modes: set[Mode] = {"cache_write", "image_out", "video_out"}
+    if wanted.long_cache:
+        modes.add("cache_write_1h")
     if measure.images or measure.pages:
         modes.add("image_in")
     if measure.audio_seconds != 0:
@@ -218,6 +285,8 @@ def _asked(wanted: Wanted, offers: Sequence[Offer], policy: Policy) -> int:
 
 def _floor(asked: int, wanted: Wanted, offers: Sequence[Offer], principal: Principal, policy: Policy) -> int:
     """The lowest limit worth sending. Reasoning models are lowered only where token or owner says `clamp` outright."""
+    if wanted.native:
+        return asked
     clamp = principal.token.clamp if principal.token.clamp is not None else principal.user.clamp
     if clamp is False or (clamp is None and any(offer.traits.reasoning for offer in offers)):
         return asked
@@ -229,7 +298,10 @@ def _input_tokens(wanted: Wanted, measure: Measure, offer: Offer) -> int:
     audio = (measure.audio_seconds or 0) * AUDIO_TOKENS_PER_SECOND
     own = len(offer.candidate.channel.system_prompt.encode())
     stored = 0 if STORED_INPUT.isdisjoint(wanted.unknown) else STORED_INPUT_TOKENS
-    return measure.text_bytes + SLACK_TOKENS + own + stored + images + audio + measure.pages * UNKNOWN_PAGE_TOKENS
+    # Another dialect's template stands around a translated conversation; a schema may be said again in words.
+    translated = TRANSLATION_TOKENS if takes_limit(wanted) and offer.candidate.dialect != wanted.dialect else 0
+    text = measure.text_bytes + SLACK_TOKENS + own + translated
+    return text + stored + images + audio + measure.pages * UNKNOWN_PAGE_TOKENS
 
 
 def _image_tokens(offer: Offer) -> int:

@@ -17,6 +17,7 @@ from ..values.usage import Usage
 from .faults import LedgerError
 from .resets import give_back
 from .rows import TABLES, AccountKey, int64, storable, to_json
+from .stored import keep_response
 
 _CLOSE = """
 UPDATE requests SET state = ?, cost_nanos = ?, tokens = ?, input_tokens = ?, output_tokens = ?, status = ?,
@@ -80,6 +81,8 @@ def close(db: sqlite3.Connection, request_id: str, closing: Closing, now: float)
         )
         give_back(db, key, id, min(cost, past), now)
     write_attempts(db, id, closing.attempts)
+    if closing.response_id:
+        keep_response(db, id, closing.response_id, now)
     return Settlement(state=closing.state, cost_nanos=cost)
 
 

@@ -219,7 +219,22 @@ def _first_tables(db: sqlite3.Connection, now: float) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection, float], None], ...] = (_first_tables,)
+def _stored_responses(db: sqlite3.Connection, now: float) -> None:
+    """Who made which response that a vendor keeps (`stored.py`)."""
+    db.execute(
+        """CREATE TABLE responses (
+    response_id TEXT PRIMARY KEY CHECK (length(response_id) BETWEEN 1 AND 200),
+    request INTEGER NOT NULL REFERENCES requests (id) ON DELETE CASCADE,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    channel TEXT NOT NULL,
+    model TEXT NOT NULL,
+    created REAL NOT NULL
+    ) STRICT"""
+    )
+    db.execute("CREATE INDEX responses_of_request ON responses (request)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection, float], None], ...] = (_first_tables, _stored_responses)
 LATEST = len(MIGRATIONS)
 
 

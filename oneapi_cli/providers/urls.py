@@ -24,7 +24,7 @@ _AZURE_V1_ONLY = frozenset({"openai_responses"})
 _DEPLOYMENT = re.compile(r"/openai/deployments/[^/]+\Z")
 
 
-def build_url(channel: Channel, dialect: str, model_sent: str) -> str:
+def build_url(channel: Channel, dialect: str, model_sent: str, stream: bool = False) -> str:
     """The whole URL for one call in `dialect`, `model_sent` percent-encoded where it stands in the path.
 
     Raises NoChannel (503) naming the option that the channel lacks, BadRequest for a model that is no name of a path's

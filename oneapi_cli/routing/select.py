@@ -1,7 +1,8 @@
 """Model → channels, best first.
 
-A channel is a candidate when it is enabled, its groups admit the caller, it speaks the dialect asked for and it
-serves the model under the name the client used. `*` serves anything that no other channel of the whole config names.
+A channel is a candidate when it is enabled, its groups admit the caller, it speaks the dialect asked for (or one that
+it can be translated to) and it serves the model under the name the client used. `*` serves anything that no other
+channel of the whole config names.
 Candidates are ordered by priority; within one priority they are shuffled by weight, so that weights share traffic and
 every channel of the tier still has its turn on a retry. Channels in cool-down go last: they are tried when nothing
 else is left.
@@ -10,7 +11,7 @@ else is left.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -19,12 +20,19 @@ from ..values.vendor import Channel
 Dice = Callable[[], float]
 """Uniform in [0, 1)."""
 
+Spoken = Callable[[Channel, str], Mapping[str, str]]
+"""What a channel speaks for a model by its name there: dialect → path, first preferred."""
+
+Choice = Callable[[Mapping[str, str]], str]
+"""The one of those dialects to speak, "" for none."""
+
 
 class Candidate(Struct, frozen=True):
-    """A channel that serves the model, and the model's name there."""
+    """A channel that serves the model, the model's name there, and the dialect to speak to it."""
 
     channel: Channel
     model_sent: str
+    dialect: str
 
 
 def allows(patterns: Sequence[str], model: str) -> bool:
@@ -34,8 +42,9 @@ def allows(patterns: Sequence[str], model: str) -> bool:
     return not patterns or any(fnmatch.fnmatchcase(model, pattern) for pattern in patterns)
 
 
-def speaks(channel: Channel, dialect: str) -> bool:
-    return dialect in (channel.speaks or channel.vendor.speaks)
+def speaks_of(channel: Channel, _model: str = "") -> Mapping[str, str]:
+    """What a channel speaks, where that does not depend on the model."""
+    return channel.speaks or channel.vendor.speaks
 
 
 def in_groups(channel: Channel, groups: Sequence[str]) -> bool:
@@ -55,13 +64,16 @@ def served_names(channels: Iterable[Channel], groups: Sequence[str]) -> dict[str
     return names
 
 
-def candidates(model: str, dialect: str, groups: Sequence[str], channels: Sequence[Channel]) -> list[Candidate]:
+def candidates(
+    model: str, choose: Choice, groups: Sequence[str], channels: Sequence[Channel], spoken: Spoken = speaks_of
+) -> list[Candidate]:
     """Every channel that could serve this request, in the config's order; [] when none can."""
     usable = [c for c in channels if c.enabled and in_groups(c, groups)]
-    named = [Candidate(c, c.models[model]) for c in usable if model in c.models and model != "*"]
+    named = [(c, c.models[model]) for c in usable if model in c.models and model != "*"]
     if not named and not any(model in c.models for c in channels if c.enabled):
-        named = [Candidate(c, _through_wildcard(c, model)) for c in usable if "*" in c.models]
-    return [candidate for candidate in named if speaks(candidate.channel, dialect)]
+        named = [(c, _through_wildcard(c, model)) for c in usable if "*" in c.models]
+    found = [Candidate(channel, sent, choose(spoken(channel, sent))) for channel, sent in named]
+    return [candidate for candidate in found if candidate.dialect]
 
 
 def order(

@@ -25,8 +25,10 @@ from ..values.vendor import Timeouts
 from . import logs
 from .connection import ConnectionServer
 from .control import Control
+from .credentials import Signer
 from .declared import mirror
 from .demo import DemoServer, start_demo
+from .fetch import Fetcher
 from .generation import Generation, Seams, assemble, changed_channels, restart_keys, warm_prices
 from .metrics import Levels, Metrics
 from .metrics_door import MetricsDoor
@@ -88,8 +90,16 @@ class App:
             await self.book.write(lambda db: mirror(db, self._loaded.tokens, CLOCK()))
         self.transport = AiohttpTransport(f"oneapi/{__version__}")
         self._metrics = Metrics()
+        self.fetcher = Fetcher(f"oneapi/{__version__}")
         self._seams = Seams(
-            book=self.book, transport=self.transport, health=Health(), host=self._host, now=CLOCK, log=self._account
+            book=self.book,
+            transport=self.transport,
+            fetcher=self.fetcher,
+            signer=Signer(),
+            health=Health(),
+            host=self._host,
+            now=CLOCK,
+            log=self._account,
         )
         await self._serve_demo(self._loaded)
         self._generation = assemble(self._loaded, self._seams)
@@ -200,6 +210,7 @@ class App:
         if left:
             log.error("%d settlements did not finish; their holds are kept and listed by `oneapi ledger orphans`", left)
         await self.transport.close()
+        await self.fetcher.close()
         if self._demo is not None:
             await self._demo.close()
         await self.book.stop()

@@ -19,14 +19,17 @@ from ..values.asks import Ask
 from ..values.errors import NotBuilt, Unauthenticated
 from . import billing
 from .consume import Consumption
+from .counting import count_tokens
 from .doors import Door, Kind
 from .envelope import answer
 from .errors import REQUEST_ID
 from .generation import Generation
 from .management import Management, check_admin, is_admin
 from .metrics import Metrics
+from .model_lists import list_models, one_model
 from .reload import Watcher
 from .selfservice import Service
+from .stored_responses import stored_response
 from .upkeep import brought_up, holds_open
 
 METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
@@ -83,9 +86,13 @@ class Control:
             return billing.subscription(ask, await self._token(caller))
         if door.kind == "usage":
             return billing.usage(ask, await self._token(caller))
+        if door.kind == "count":
+            return await count_tokens(ask, door, caller, now.gate)
+        if door.kind == "stored":
+            return await stored_response(ask, door.param, caller, now.gate)
         if door.kind == "model":
-            return self._service.model(ask, door.param, caller, now.gate)
-        return self._service.models(ask, caller, now.gate)
+            return one_model(ask, door.param, caller, now.gate, door.dialect)
+        return list_models(ask, caller, now.gate, door.dialect)
 
     async def _token(self, caller: Caller) -> TokenRow:
         id = caller.principal.token.id

@@ -15,7 +15,7 @@ ANYONE = "*"
 PREFLIGHT_SECONDS = 600
 MOST_ASKED_CHARACTERS = 4096
 
-_DOORS = frozenset({"relay", "models", "model", "unbuilt"})
+_DOORS = frozenset({"relay", "count", "stored", "models", "model", "unbuilt"})
 _NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:[ \t]*,[ \t]*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*\Z")
 _EXPOSED = ", ".join(
     (

@@ -23,14 +23,15 @@ from ..gateway.gate import Account, Gate, Policy
 from ..ledger.book import Book
 from ..ledger.price_updates import update_file
 from ..ledger.prices import Prices
-from ..providers.auth import headers_for
 from ..providers.models import traits
 from ..providers.table import VENDORS
 from ..providers.urls import build_url
 from ..routing.health import Health
 from ..values.asks import Transport
 from ..values.vendor import Channel
+from .credentials import Signer
 from .edge import Edge, is_loopback
+from .fetch import Fetcher
 
 log = logging.getLogger("oneapi.server")
 
@@ -55,6 +56,8 @@ class Seams(Struct, frozen=True, kw_only=True):
 
     book: Book
     transport: Transport
+    fetcher: Fetcher
+    signer: Signer
     health: Health
     host: str
     now: Callable[[], float]
@@ -166,13 +169,15 @@ def _gate(loaded: Loaded, seams: Seams) -> Gate:
             min_output=config.min_output,
             unknown_output=config.unknown_output,
             event_limit=config.limits.event,
+            strict_translation=config.strict_translation,
         ),
         now=seams.now,
         dice=random.random,
         sleep=asyncio.sleep,
         traits=traits,
         url=build_url,
-        sign=headers_for,
+        sign=seams.signer.sign,
+        fetch=seams.fetcher.fetch,
         count=count,
         log=seams.log,
         next_key=next_key,

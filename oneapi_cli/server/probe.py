@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from .. import __version__
 from ..config.loaded import Loaded
+from ..dialects import SPEAKERS
 from ..gateway.authenticate import Caller
 from ..gateway.exchange import exchange
 from ..gateway.gate import Account, Gate
@@ -27,7 +28,9 @@ from ..routing.health import Health
 from ..values.accounts import Principal
 from ..values.asks import Ask, Head
 from ..values.errors import GatewayError
+from .credentials import Signer
 from .demo import start_demo
+from .fetch import Fetcher
 from .generation import Seams, assemble
 from .transport import AiohttpTransport
 
@@ -90,11 +93,12 @@ class _Here:
 
 
 def testable(dialects: Sequence[str], model: str) -> str:
-    """The dialect to try a model in, of those that a channel speaks; "" where none of them can be tried."""
+    """The dialect to try a model in: one that a channel speaks or can be translated to; "" where there is none."""
     name = model.lower()
     wanted = {"embed": "openai_embeddings", "moderation": "openai_moderations", "instruct": "openai_completions"}
     likely = [dialect for part, dialect in wanted.items() if part in name and dialect in dialects]
-    return next((dialect for dialect in (*likely, *_BODIES) if dialect in dialects), "")
+    found = next((dialect for dialect in (*likely, *_BODIES) if dialect in dialects), "")
+    return found or ("openai_chat" if any(dialect in SPEAKERS for dialect in dialects) else "")
 
 
 async def probe(
@@ -124,7 +128,16 @@ async def _gate(loaded: Loaded, clock: Callable[[], float]) -> AsyncIterator[Gat
     try:
         for base in bases if demo is not None else ():
             transport.serve_here(base, demo.base_url if demo is not None else "")
-        seams = Seams(book=book, transport=transport, health=Health(), host="127.0.0.1", now=clock, log=_unlogged)
+        seams = Seams(
+            book=book,
+            transport=transport,
+            fetcher=Fetcher(f"oneapi/{__version__}"),
+            signer=Signer(),
+            health=Health(),
+            host="127.0.0.1",
+            now=clock,
+            log=_unlogged,
+        )
         gate = assemble(loaded, seams).gate
         channels = tuple(
             replace(

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from ..gateway.exchange import exchange
 from ..gateway.watch import ClientLeft
@@ -22,7 +23,7 @@ from .bodies import Memory, RequestBody
 from .connection import ClientPresence, Connection
 from .control import Control
 from .cors import answer_headers, preflight_headers
-from .doors import find_door
+from .doors import Door, find_door
 from .edge import check_headers, check_host, client_address
 from .errors import REQUEST_ID, SERVER, error_response
 from .generation import Generation
@@ -157,6 +158,7 @@ class Routes:
             body=body,
             presence=presence,
             received=self._service.now(),
+            params={**visit.door.params, **_alt(request)},
         )
 
     async def _relay(self, visit: _Visit, ask: Ask) -> web.StreamResponse:
@@ -185,13 +187,15 @@ class _Visit:
 
     def __init__(self, request: web.BaseRequest, id: str, now: Generation) -> None:
         self.request, self.id, self.now = request, id, now
-        self.door = find_door(request.method, request.path)
+        self.door = _spoken_to(find_door(request.method, request.path), request)
         self.begun = False
         self.beside: dict[str, str] = {}
 
     @property
     def label(self) -> str:
         """The door's name in the metrics: a path of ours or what sort of door it is, never a client's text."""
+        if self.door.label:
+            return self.door.label
         return self.request.path if self.door.kind == "relay" else self.door.kind
 
 
@@ -199,6 +203,18 @@ def _query(request: web.BaseRequest) -> dict[str, str]:
     """Decoded once: `query_string` is decoded already. The last of several of one name."""
     raw = request.rel_url.raw_query_string
     return dict(parse_qsl(raw, keep_blank_values=True)) if raw else {}
+
+
+def _spoken_to(door: Door, request: web.BaseRequest) -> Door:
+    """The list of models is OpenAI's and Anthropic's: who asks says its version."""
+    if door.kind in ("models", "model") and "anthropic-version" in request.headers:
+        return replace(door, dialect="anthropic_messages")
+    return door
+
+
+def _alt(request: web.BaseRequest) -> dict[str, str]:
+    """How a Gemini client wants its stream framed: `alt=sse`, else a JSON array."""
+    return {"alt": request.query["alt"]} if "alt" in request.query else {}
 
 
 def _wrong_method(visit: _Visit) -> web.Response:

@@ -1,4 +1,4 @@
-"""The answers that need no vendor: health, status, models and what a request cost."""
+"""The answers that need no vendor: health, status and what a request cost."""
 
 from __future__ import annotations
 
@@ -7,35 +7,15 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from .. import __version__
-from ..gateway.authenticate import Caller, authenticate
+from ..gateway.authenticate import authenticate
 from ..gateway.gate import Gate
 from ..gateway.ids import new_request_id
 from ..ledger.receipts import Receipt, receipt_document
-from ..routing.select import allows, candidates, served_names
 from ..values.asks import Ask
-from ..values.errors import Forbidden, NotFound
+from ..values.errors import Forbidden
 from ..values.money import QUOTA_PER_USD, quota_up, usd_float
-from ..values.vendor import Channel
 from .envelope import json_response
 from .management import is_admin
-
-MODELS_CREATED = 1626777600
-"""The timestamp that One API's clients know from `/v1/models` (reference 4.5)."""
-_PERMISSION = {
-    "id": "modelperm-LwHkVFn8AcMItP432fKKDIKJ",
-    "object": "model_permission",
-    "created": MODELS_CREATED,
-    "allow_create_engine": True,
-    "allow_sampling": True,
-    "allow_logprobs": True,
-    "allow_search_indices": False,
-    "allow_view": True,
-    "allow_fine_tuning": False,
-    "organization": "*",
-    "group": None,
-    "is_blocking": False,
-}
-_DIALECTS = ("openai_chat", "openai_completions", "openai_embeddings", "openai_moderations", "openai_responses")
 
 
 class Service:
@@ -63,25 +43,6 @@ class Service:
         if config is not None:
             data["config"] = config
         return json_response(ask, {"success": True, "message": "", "data": data})
-
-    def models(self, ask: Ask, caller: Caller, gate: Gate) -> web.Response:
-        """What this token may use now, by the names clients use."""
-        names = served_names(gate.channels, caller.principal.groups)
-        data = [_model(name, channel) for name, channel in sorted(names.items()) if _may_use(caller, name, gate)]
-        return json_response(ask, {"object": "list", "data": data})
-
-    def model(self, ask: Ask, name: str, caller: Caller, gate: Gate) -> web.Response:
-        """One model. Raises NotFound for a name that this token may not use, whether or not it exists."""
-        groups = caller.principal.groups
-        if _may_use(caller, name, gate):
-            for dialect in _DIALECTS:
-                if found := candidates(name, dialect, groups, gate.channels):
-                    return json_response(ask, _model(name, found[0].channel))
-        raise NotFound(
-            f"The model '{name[:200]}' does not exist or this key may not use it",
-            code="model_not_found",
-            member="model",
-        )
 
     async def cost(self, ask: Ask, request_id: str, gate: Gate, admin_key: str) -> web.Response:
         """What a request cost: six fields for whoever knows its id; the whole bill for its key or the admin."""
@@ -117,23 +78,4 @@ def _six_fields(receipt: Receipt) -> dict[str, object]:
         "request_id": receipt.request_id,
         "quota": quota_up(receipt.cost_nanos),
         "cost_usd": usd_float(receipt.cost_nanos),
-    }
-
-
-def _may_use(caller: Caller, name: str, gate: Gate) -> bool:
-    principal = caller.principal
-    if not (allows(principal.token.models, name) and allows(principal.user.models, name)):
-        return False
-    return not caller.pin or any(c.name == caller.pin and name in c.models for c in gate.channels)
-
-
-def _model(name: str, channel: Channel) -> dict[str, object]:
-    return {
-        "id": name,
-        "object": "model",
-        "created": MODELS_CREATED,
-        "owned_by": channel.vendor.name,
-        "permission": [_PERMISSION],
-        "root": name,
-        "parent": None,
     }

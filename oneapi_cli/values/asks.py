@@ -9,6 +9,11 @@ from msgspec import Struct
 
 Headers = Mapping[str, str]
 
+Params = Mapping[str, str]
+"""What a path says of a request beside its door (Gemini: `model`, `stream`, `alt`)."""
+
+NO_PARAMS: Params = {}
+
 
 class Body(Protocol):
     """A request body that can be sent again on every attempt: bytes now, a spooled upload later."""
@@ -43,7 +48,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     body: Body
     presence: Presence
     received: float
-    params: Mapping[str, str] = {}
+    params: Params = NO_PARAMS
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -55,7 +60,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     unknown: top-level members that this dialect's module does not know (they pass; the bill is then `bounded:
     false`). unpriceable: (member, why) pairs that can add cost nobody can bound: a 400 for limited budgets. fees:
     unit → most it can count (hosted tools). modalities: what the reply may consist of, where the client said so.
-    previous: id of a stored response that this request refers to.
+    previous: id of a stored response that this request refers to. native: what is asked for exists in this dialect
+    alone, and takes no output limit. long_cache: it writes a prompt cache that lives for an hour, at a higher price.
     """
 
     dialect: str
@@ -72,6 +78,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     fees: Mapping[str, int] = {}
     modalities: tuple[str, ...] = ()
     previous: str = ""
+    native: bool = False
+    long_cache: bool = False
 
 
 class Measure(Struct, frozen=True, kw_only=True):
@@ -93,7 +101,7 @@ class Change(Struct, frozen=True, kw_only=True):
     """What must change in the client's bytes for one attempt. model: name upstream. limit: output limit to send, None
     to leave what stands there. add_usage: ask for the usage event on streams. traits_*: see `Traits`; system_prompt:
     the channel's own, put before the conversation ("" for none). limit_name: the member that limits output where it
-    must be inserted or renamed ("" for the dialect's own choice).
+    must be inserted or renamed ("" for the dialect's own choice). body_version: see `Quirks`.
     """
 
     model: str
@@ -104,6 +112,7 @@ class Change(Struct, frozen=True, kw_only=True):
     system_role: str = "system"
     dropped: tuple[str, ...] = ()
     system_prompt: str = ""
+    body_version: str = ""
 
 
 class Head(Struct, frozen=True):

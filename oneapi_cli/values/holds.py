@@ -130,6 +130,7 @@ class BillLine(Struct, frozen=True, kw_only=True):
 class Closing(Struct, frozen=True, kw_only=True):
     """How a request ended. state `released` costs 0; `kept` is money charged without evidence (unknown outcome,
     abandoned without usage). cost_nanos is exact and rounded up once; sum(lines) == cost_nanos × 1000 picos.
+    response_id: of a response that the vendor keeps, "" for none.
     """
 
     state: Literal["settled", "released", "kept"]
@@ -145,6 +146,7 @@ class Closing(Struct, frozen=True, kw_only=True):
     reason: str = ""
     first_byte: float | None = None
     notes: tuple[str, ...] = ()
+    response_id: str = ""
 
 
 class Settlement(Struct, frozen=True, kw_only=True):

@@ -275,9 +275,8 @@ async def test_unknown_and_unbuilt_paths(tmp_path: Path) -> None:
             ("/elsewhere", None, 404),
             ("/v1/images/generations", None, 501),
             ("/v1/images/generations", "sk-wrong", 401),
-            ("/v1/messages", None, 501),
-            ("/v1beta/models/gemini-2.0-flash:generateContent", None, 501),
-            ("/v1/responses/resp_123/cancel", None, 501),
+            ("/v1/realtime", None, 501),
+            ("/v1/responses/resp_123/cancel", None, 404),
         ]:
             got, headers, body = await send(gateway, Bad(path, b"{}", status, path=path), key)
             assert got == status, (path, body)

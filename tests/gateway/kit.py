@@ -15,7 +15,7 @@ from typing import Any
 
 from oneapi_cli.gateway import tasks
 from oneapi_cli.gateway.exchange import exchange
-from oneapi_cli.gateway.gate import Account, Gate, Policy
+from oneapi_cli.gateway.gate import Account, Fetched, Gate, Policy
 from oneapi_cli.gateway.ids import new_request_id
 from oneapi_cli.gateway.watch import ClientLeft
 from oneapi_cli.ledger.prices import Prices
@@ -216,8 +216,14 @@ async def stage(
             drawer.clock.now += seconds
             await asyncio.sleep(0)
 
-        def url(where: Channel, _dialect: str, _model: str) -> str:
+        def url(where: Channel, _dialect: str, _model: str, _stream: bool) -> str:
             return f"{where.base}/chat/completions"
+
+        async def sign(_where: Channel, key: str, _call: Call) -> dict[str, str]:
+            return {"authorization": f"Bearer {key}"}
+
+        async def fetch(_url: str, _most: int) -> Fetched:
+            raise AssertionError("nothing here names a URL")
 
         gate = Gate(
             book=drawer.book,
@@ -231,7 +237,8 @@ async def stage(
             sleep=nap,
             traits=traits,
             url=url,
-            sign=lambda where, key: {"authorization": f"Bearer {key}"},
+            sign=sign,
+            fetch=fetch,
             count=_count,
             log=seen.append,
             next_key=lambda where: where.keys[0],

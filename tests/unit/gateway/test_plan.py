@@ -33,7 +33,7 @@ def offer(name: str = "one", *, traits: Traits = PLAIN, unknown_output: int = 0,
     where = channel(name, prices={"*": line}, unknown_output=unknown_output)
     card = Prices({}).card(where, MODEL, MODEL)
     assert card is not None
-    return Offer(candidate=Candidate(where, MODEL), card=card, at=NOW, traits=traits)
+    return Offer(candidate=Candidate(where, MODEL, "openai_chat"), card=card, at=NOW, traits=traits)
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,11 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_candidates(case: Case) -> None:
-    found = candidates(case.model, case.dialect, case.groups, case.channels)
+    found = candidates(
+        case.model, lambda spoken: case.dialect if case.dialect in spoken else "", case.groups, case.channels
+    )
     assert [(c.channel.name, c.model_sent) for c in found] == case.expected
+    assert {c.dialect for c in found} <= {case.dialect}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_served_names_are_those_that_this_caller_can_ask_for() -> None:
 
 
 def found(*channels: Channel) -> list[Candidate]:
-    return [Candidate(each, "a") for each in channels]
+    return [Candidate(each, "a", "openai_chat") for each in channels]
 
 
 def names(ordered: list[Candidate]) -> list[str]:

@@ -1,0 +1,79 @@
+"""What a conversation asks for that a format has no member for: a note each, so that nothing is left out in silence.
+
+The names in the notes are those of OpenAI's chat format, which most clients know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+
+from ..values.conversation import Conversation, Reasoning, Text, ToolResult
+
+NO_TIER = frozenset({"", "auto", "default", "standard", "standard_only"})
+"""Tiers that ask for nothing beyond what everybody gets."""
+
+
+def remainder(talk: Conversation, carried: Set[str], extras: Set[str] = frozenset()) -> list[str]:
+    """Notes for what is said and not in `carried` (names of fields of `Conversation`) nor in `extras`."""
+    notes = [f"dropped:{name}" for field, name in _said(talk) if field not in carried]
+    if "hosted" not in carried:
+        notes += [f"dropped:tool:{tool.kind}" for tool in talk.hosted]
+    if "cache" not in carried and _has_cache_marks(talk):
+        notes.append("dropped:cache_control")
+    return [*notes, *(f"dropped:{name}" for name in talk.extras if name not in extras)]
+
+
+def _said(talk: Conversation) -> Iterator[tuple[str, str]]:
+    """(field, name for people) of each optional member that asks for something."""
+    reasoning = talk.reasoning
+    asked = {
+        "outputs": ("n", talk.outputs > 1),
+        "parallel_tools": ("parallel_tool_calls", talk.parallel_tools is False and bool(talk.tools)),
+        "temperature": ("temperature", talk.temperature is not None),
+        "top_p": ("top_p", talk.top_p is not None),
+        "top_k": ("top_k", talk.top_k is not None),
+        "presence_penalty": ("presence_penalty", bool(talk.presence_penalty)),
+        "frequency_penalty": ("frequency_penalty", bool(talk.frequency_penalty)),
+        "seed": ("seed", talk.seed is not None),
+        "stop": ("stop", bool(talk.stop)),
+        "logprobs": ("logprobs", bool(talk.logprobs)),
+        "top_logprobs": ("top_logprobs", bool(talk.top_logprobs)),
+        "logit_bias": ("logit_bias", bool(talk.logit_bias)),
+        "reasoning": ("reasoning", reasoning is not None and _asks(reasoning)),
+        "format": ("response_format", talk.format is not None and talk.format.kind != "text"),
+        "verbosity": ("verbosity", bool(talk.verbosity)),
+        "modalities": ("modalities", any(kind != "text" for kind in talk.modalities)),
+        "audio": ("audio", talk.audio is not None),
+        "tier": ("service_tier", talk.tier not in NO_TIER),
+        "user": ("user", bool(talk.user)),
+        "metadata": ("metadata", bool(talk.metadata)),
+        "cache_key": ("prompt_cache_key", bool(talk.cache_key)),
+        "store": ("store", talk.store is True),
+    }
+    return ((field, name) for field, (name, said) in asked.items() if said)
+
+
+def _asks(reasoning: Reasoning) -> bool:
+    return reasoning.adaptive or (reasoning.enabled, reasoning.effort, reasoning.budget) != (None, None, None)
+
+
+def _has_cache_marks(talk: Conversation) -> bool:
+    if any(tool.cache is not None for tool in talk.tools):
+        return True
+    return any(getattr(part, "cache", None) is not None for turn in talk.turns for part in turn.parts)
+
+
+def document_text(name: str, text: str) -> str:
+    """A plain-text document as text among other text, its name above it."""
+    return f"{name}\n\n{text}" if name else text
+
+
+def result_text(result: ToolResult) -> str:
+    """The text of a tool's result; a plain-text document counts as text."""
+    texts = []
+    for part in result.content:
+        if isinstance(part, Text):
+            texts.append(part.text)
+        elif part.text:
+            texts.append(document_text(part.name, part.text))
+    return "\n".join(texts)

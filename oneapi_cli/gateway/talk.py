@@ -1,0 +1,127 @@
+"""A client's request as a conversation, for channels that speak another dialect.
+
+It is decoded once, whatever the number of offers and attempts, before anything is held: what no target can take is the
+client's to mend. For dialects that take bytes alone, pictures and documents behind URLs are fetched, also before the
+hold, and only where such a dialect is among the offers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..dialects import LISTENERS
+from ..framing.members import too_deep
+from ..values.asks import Wanted
+from ..values.conversation import Conversation, Media, Notes, Part, Text, ToolResult, Turn
+from ..values.errors import BadRequest
+from .gate import Gate
+
+BYTES_ONLY = frozenset({"bedrock_converse", "gemini", "ollama"})
+"""Dialects that want the bytes of what a client names by URL."""
+
+MOST_FETCHED = 20
+MOST_FETCHED_BYTES = 20 << 20
+_KEPT_BY_VENDOR = ("https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+)
+
+_anything = msgspec.json.Decoder()
+
+
+class Talk(Struct, frozen=True, kw_only=True):
+    """asked: the client's own body, decoded; notes: of what its dialect said that has no place in `conversation`."""
+
+    conversation: Conversation
+    notes: Notes
+    asked: Mapping[str, Any]
+
+
+def read_talk(body: bytes, wanted: Wanted) -> Talk:
+    """The request as a conversation. Raises BadRequest naming the member."""
+    try:
+        asked = _anything.decode(body)
+    except RecursionError:
+        raise too_deep() from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The request body is not JSON: {error}") from None
+    conversation, notes = LISTENERS[wanted.dialect].decode_request(asked)
+    conversation = replace(conversation, model=wanted.model, stream=wanted.stream, origin=wanted.dialect)
+    return Talk(conversation=conversation, notes=notes, asked=asked)
+
+
+def has_links(talk: Talk) -> bool:
+    """Whether anything in it would have to be fetched for a dialect that takes bytes alone."""
+    return any(_is_link(media) for media in _media_of(talk.conversation))
+
+
+async def fetched(talk: Talk, gate: Gate) -> Talk:
+    """The same with everything behind URLs put inside. Raises BadRequest naming the URL's host and why."""
+    urls = list(dict.fromkeys(media.url for media in _media_of(talk.conversation) if _is_link(media)))
+    if len(urls) > MOST_FETCHED:
+        raise BadRequest(f"{len(urls)} pictures and documents are given by URL; at most {MOST_FETCHED} can be fetched")
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = {url: group.create_task(gate.fetch(url, MOST_FETCHED_BYTES)) for url in urls}
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    found = {url: task.result() for url, task in tasks.items()}
+
+    def inline(part: Part) -> Part:
+        if isinstance(part, ToolResult):
+            return replace(part, content=tuple(inline(inner) for inner in part.content))
+        if not isinstance(part, Media) or not _is_link(part):
+            return part
+        got = found[part.url]
+        kind = sniffed(got.data) or got.media_type
+        if part.kind == "image" and not kind.startswith("image/"):
+            host = part.url.split("/")[2][:100]
+            raise BadRequest(f"What {host} sent for a picture is none", code="url_not_fetched")
+        return replace(part, url="", data=base64.b64encode(got.data).decode(), media_type=kind or part.media_type)
+
+    turns = tuple(replace(turn, parts=tuple(inline(part) for part in turn.parts)) for turn in talk.conversation.turns)
+    return replace(talk, conversation=replace(talk.conversation, turns=turns))
+
+
+def sniffed(data: bytes) -> str:
+    """The media type that the first bytes tell, "" where they tell none."""
+    if data[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(data[8:12], "")
+    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), "")
+
+
+def with_system_prompt(conversation: Conversation, prompt: str) -> Conversation:
+    """A channel's own system prompt, before everything else."""
+    if not prompt:
+        return conversation
+    first = Turn(role="system", parts=(Text(text=prompt),))
+    return replace(conversation, turns=(first, *conversation.turns))
+
+
+def _media_of(conversation: Conversation) -> list[Media]:
+    found = []
+    for turn in conversation.turns:
+        for part in turn.parts:
+            if isinstance(part, Media):
+                found.append(part)
+            elif isinstance(part, ToolResult):
+                found += [inner for inner in part.content if isinstance(inner, Media)]
+    return found
+
+
+def _is_link(media: Media) -> bool:
+    return media.url.lower().startswith(("http://", "https://")) and not media.url.startswith(_KEPT_BY_VENDOR)
