@@ -14,27 +14,16 @@ from typing import Any
 
 import msgspec
 
-from ..values.conversation import Choice, FinishReason, Part, Reply, Text, Thinking, ToolCall
+from ..values.conversation import Choice, Part, Reply, Text, Thinking, ToolCall
 from ..values.errors import Malformed
+from ..values.usage import Usage
 from ..values.vendor import Quirks
-from .cohere_chat_parts import NAME, citations_of, in_plan, logprobs_of, sealed, usage_of
+from .cohere_chat_parts import FINISHES, NAME, citations_of, in_plan, logprobs_of, sealed, usage_of
 from .cohere_chat_request import encode_request
 from .cohere_chat_stream import decode_stream
 from .dialect import VendorError
 from .openai_errors import decode_error
 from .vendor_values import object_of, objects_of, text_of
-
-FINISHES: Mapping[str, FinishReason] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop_sequence",
-    "MAX_TOKENS": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR": "error",
-    "TIMEOUT": "error",
-    "ERROR_LIMIT": "context",
-    "ERROR_TOXIC": "content_filter",
-}
-
 
 def decode_reply(payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorError:
     """A whole 2xx body. A generation that failed before it said anything is an error. Raises Malformed."""
@@ -91,9 +80,9 @@ def _cite(parts: list[Part], message: Mapping[str, Any]) -> tuple[str, ...]:
     return ("dropped:citations",) if lost else ()
 
 
-def read_usage(payload: Mapping[str, Any], quirks: Quirks) -> Any:
+def read_usage(payload: Mapping[str, Any], quirks: Quirks) -> Usage | None:
     """See `cohere_chat_parts.usage_of`."""
     return usage_of(payload.get("usage"))
 
 
-__all__ = ["FINISHES", "NAME", "decode_error", "decode_reply", "decode_stream", "encode_request", "read_usage"]
+__all__ = ["NAME", "decode_error", "decode_reply", "decode_stream", "encode_request", "read_usage"]

@@ -7,11 +7,22 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..values.conversation import Citation, Opaque
+from ..values.conversation import Citation, FinishReason, Opaque
 from ..values.usage import Count, Usage
 from .vendor_values import count_of, object_of, objects_of, text_of
 
 NAME: str = "cohere_chat"
+
+FINISHES: Mapping[str, FinishReason] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop_sequence",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR": "error",
+    "TIMEOUT": "error",
+    "ERROR_LIMIT": "context",
+    "ERROR_TOXIC": "content_filter",
+}
 
 _NOT_TEXT = frozenset({"PLAN", "THINKING_CONTENT"})
 _TITLES = ("title", "name")

@@ -13,26 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ..framing.sse import Frame
-from ..values.conversation import FinishReason
 from ..values.events import Event, Failed, Noted, Started, UsageSeen
 from ..values.vendor import Quirks
-from .cohere_chat_parts import citations_of, in_plan, logprobs_of, sealed, usage_of
+from .cohere_chat_parts import FINISHES, citations_of, in_plan, logprobs_of, sealed, usage_of
 from .parts import PartWriter
 from .vendor_values import decoded_object, object_of, objects_of, text_of
 
 _DONE = b"[DONE]"
-
-FINISHES: Mapping[str, FinishReason] = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop_sequence",
-    "MAX_TOKENS": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR": "error",
-    "TIMEOUT": "error",
-    "ERROR_LIMIT": "context",
-    "ERROR_TOXIC": "content_filter",
-}
-
 
 def decode_stream(quirks: Quirks) -> Decoder:
     return Decoder()
@@ -43,6 +30,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self._writer = PartWriter()
+        self._in_text = False
         self._thought: list[str] = []  # the open thought, kept for its seal
         self._kind: Literal["thinking", "tool_plan"] = "thinking"
         self._read: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, Any]], list[Event]]] = {
@@ -84,7 +72,9 @@ class Decoder:
         text, logprobs = text_of(content.get("text")), said.get("logprobs")
         if not text and logprobs is None:
             return []
-        return [*self._end_thought(), *self._writer.text(text, logprobs_of(logprobs))]
+        events = self._end_thought()
+        self._in_text = True
+        return [*events, *self._writer.text(text, logprobs_of(logprobs))]
 
     def _content_end(self, said: Mapping[str, Any], message: Mapping[str, Any]) -> list[Event]:
         return self._end_thought()
@@ -94,6 +84,7 @@ class Decoder:
 
     def _call_start(self, said: Mapping[str, Any], message: Mapping[str, Any]) -> list[Event]:
         events = self._end_thought()
+        self._in_text = False
         for call in objects_of(message.get("tool_calls")):
             function = object_of(call.get("function"))
             key = said.get("index")
@@ -115,7 +106,7 @@ class Decoder:
     def _cite(self, said: Mapping[str, Any], message: Mapping[str, Any]) -> list[Event]:
         events: list[Event] = []
         for citation in objects_of(message.get("citations")):
-            if in_plan(citation) or not self._writer.in_text:
+            if in_plan(citation) or not self._in_text:
                 events.append(Noted(notes=("dropped:citations",)))
             else:
                 for each in citations_of(citation):
@@ -141,7 +132,7 @@ class Decoder:
 
     def _think(self, kind: Literal["thinking", "tool_plan"], text: str) -> list[Event]:
         events: list[Event] = self._end_thought() if kind != self._kind else []
-        self._kind = kind
+        self._kind, self._in_text = kind, False
         if text:
             self._thought.append(text)
         return [*events, *self._writer.thinking(text)]

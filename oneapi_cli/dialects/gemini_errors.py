@@ -129,7 +129,7 @@ def error_in(payload: Mapping[str, Any]) -> VendorError | None:
         return None
     word = said.get("status") if isinstance(said.get("status"), str) else None
     code = said.get("code")
-    number = code if isinstance(code, int) and 400 <= code <= 599 else _CODES.get(word or "", None)
+    number = code if isinstance(code, int) and 400 <= code <= 599 else _CODES.get(word or "")
     message = said.get("message")
     return VendorError(
         message=message if isinstance(message, str) and message else "The upstream gave no message",

@@ -87,7 +87,8 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
         unknown += ("contents",)
     if media.stored:
         unpriceable += (("contents", _STORED),)
-    limit, outputs, thinking, modalities = None, 1, 0, ()
+    limit, outputs, thinking = None, 1, 0
+    modalities: tuple[str, ...] = ()
     if config is not None:
         limit = config.count(_LIMIT, 1, MOST_TOKENS)
         outputs = config.count("candidateCount", 1, MOST_OUTPUTS) or 1

@@ -125,6 +125,12 @@ class Scanner:
             raise self._fault
         rest, self._splitter = self._splitter.rest, SseSplitter()
         self._closed = True
+        self._close_rest(rest)
+        if self.finished and self.usage_is_early:  # never told how much was produced: what was seen tells it
+            self._unreported, self._seen, self._seen_bytes = self._seen, [], 0
+            self.usage_is_early = False
+
+    def _close_rest(self, rest: bytes) -> None:
         if not rest.strip():
             self._kept += [rest] if rest and self._kept else []
             return
@@ -218,7 +224,9 @@ def read_reply(body: bytes, quirks: Quirks) -> ReplyReading:
         members = _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed("The upstream answered with something that is not a JSON object") from None
-    payload = {name: _anything.decode(members[name]) for name in ("candidates", "error") if name in members}
+    payload: dict[str, Any] = {
+        name: _anything.decode(members[name]) for name in ("candidates", "error") if name in members
+    }
     if payload.get("error") and (error := error_in(payload)) is not None:
         return ReplyReading(usage=None, error=error)
     known = ("candidates", "promptFeedback", "usageMetadata")

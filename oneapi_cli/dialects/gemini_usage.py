@@ -51,7 +51,8 @@ def read_usage(payload: Mapping[str, object] | bytes, quirks: Quirks) -> Usage |
         except msgspec.DecodeError:
             return None
         raw = bytes(found.get("usageMetadata", b""))
-        decoded = {name: _anything.decode(found[name]) for name in ("candidates", "modelVersion") if name in found}
+        named = [name for name in ("candidates", "modelVersion") if name in found]
+        decoded: dict[str, Any] = {name: _anything.decode(found[name]) for name in named}
         return usage_of(raw, searches_in(decoded))
     block = payload.get("usageMetadata")
     return usage_from(block, searches_in(payload)) if isinstance(block, Mapping) else None

@@ -12,6 +12,11 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026-11)
 from __future__ import annotations
 
 from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
+from .openai_chat_answer import encode_reply
+from .openai_chat_decoding import decode_reply, decode_stream
+from .openai_chat_encoding import encode_stream
+from .openai_chat_request import decode_request
+from .openai_chat_upstream import encode_request
 from .openai_chunks import open_stream, read_reply, texts_of
 from .openai_errors import decode_error, encode_error, encode_error_event
 from .openai_family import measure as _measure
@@ -148,8 +153,14 @@ __all__ = [
     "KNOWN",
     "NAME",
     "decode_error",
+    "decode_reply",
+    "decode_request",
+    "decode_stream",
     "encode_error",
     "encode_error_event",
+    "encode_reply",
+    "encode_request",
+    "encode_stream",
     "measure",
     "open_stream",
     "peek",

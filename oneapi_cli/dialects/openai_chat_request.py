@@ -224,4 +224,3 @@ def _said_by_flag(body: Object) -> Reasoning | None:
     if enabled is None and budget is None:
         return None
     return Reasoning(enabled=True if enabled is None else enabled, budget=budget)
-

@@ -2,8 +2,8 @@
 
 * `reasoning_content` (DeepSeek, Z.ai, Qwen, Moonshot…), `reasoning` (OpenRouter, Groq, Cerebras), plain text beside the
   content. Vendors that send both send the same twice.
-* `reasoning_details`: OpenRouter's list of `reasoning.text`, `reasoning.summary` and `reasoning.encrypted`, which has to
-  come back as it was.
+* `reasoning_details`: OpenRouter's list of `reasoning.text`, `reasoning.summary` and `reasoning.encrypted`, which has
+  to come back as it was.
 * `<think>…</think>` (`<thought>` at Google's OpenAI path) at the start of the content, where a vendor does not take it
   out itself.
 
@@ -53,6 +53,10 @@ class InlineThoughts:
             return [(False, text)] if text else []
         text, self._held = self._held + text, ""
         return self._start(text) if self._state == "start" else self._inside(text)
+
+    def is_tagged(self, text: str) -> bool:
+        """Whether more content of this text is for `feed` to tell apart: it is within a thought, or begins one."""
+        return self._state == "inside" or bool(self._held) or text.lstrip().startswith(tuple(_TAGS))
 
     def close(self) -> list[Piece]:
         """What was held back: the content has ended."""

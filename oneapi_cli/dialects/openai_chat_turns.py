@@ -13,7 +13,19 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from ..values.conversation import CacheMark, Media, Opaque, Part, Refusal, Role, Text, Thinking, ToolCall, ToolResult, Turn
+from ..values.conversation import (
+    CacheMark,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    Role,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    Turn,
+)
 from .openai_chat_media import read_document, read_file, read_image, read_sound, read_video
 from .openai_chat_thoughts import read_thoughts
 from .reading import Object, at, fault, get_list, get_object, get_text, need_choice, need_text, objects_in
@@ -242,9 +254,11 @@ def _said_part(part: object, place: str) -> list[Part]:
         return [Refusal(text=need_text(part, "refusal", place, empty=True))]
     if isinstance(part, Mapping) and kind == "thinking":
         thinking = part.get("thinking")
-        pieces = [thinking] if isinstance(thinking, str) else [
-            get_text(piece, "text", where) or "" for where, piece in objects_in(part, "thinking", place)
-        ]
+        pieces = (
+            [thinking]
+            if isinstance(thinking, str)
+            else [get_text(piece, "text", where) or "" for where, piece in objects_in(part, "thinking", place)]
+        )
         return [Thinking(text="".join(pieces))] if any(pieces) else []
     found = _part(part, place, media=kind == "image_url")
     return [] if isinstance(found, Text) and not found.text else [found]

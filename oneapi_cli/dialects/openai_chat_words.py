@@ -208,7 +208,7 @@ def image_of(part: Fields) -> Media | None:
     """An `image_url` part of a reply."""
     held = part.get("image_url")
     url = _text(held.get("url")) if isinstance(held, Mapping) else _text(held)
-    if not url[:5].lower() == "data:":
+    if url[:5].lower() != "data:":
         return Media(kind="image", url=url) if url else None
     head, _, data = url.partition(",")
     return Media(kind="image", media_type=head[5:].partition(";")[0].lower(), data=data)

@@ -92,7 +92,7 @@ class History:
         elif kind == "configuration_update":
             self.notes.append("dropped:configuration_update")
         elif kind not in _SETTINGS:
-            self._assistant(Hosted(kind=_hosted_kind(kind), sealed=Opaque(dialect=DIALECT, data=dict(item))))
+            self._assistant(Hosted(kind=hosted_kind(kind), sealed=Opaque(dialect=DIALECT, data=dict(item))))
 
     def _assistant(self, part: Part) -> None:
         if not self._turns or self._turns[-1].role != "assistant":
@@ -155,7 +155,8 @@ def _arguments(item: Mapping[str, Any], place: str) -> str:
     return text
 
 
-def _hosted_kind(kind: str) -> str:
+def hosted_kind(kind: str) -> str:
+    """In our words: an item's type without what says that it is an item."""
     for end in ("_call_output", "_call", "_output"):
         kind = kind.removesuffix(end)
     return "web_search" if kind.startswith("web_search") else _HOSTED_KINDS.get(kind, kind)

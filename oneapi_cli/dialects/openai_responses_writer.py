@@ -34,7 +34,7 @@ _PICTURES = frozenset({"png", "webp", "jpeg", "gif"})
 
 
 class Writer:
-    """One reply. `write`, `end` and `fail` return events as plain objects, in order; `response` is whole after `end`."""
+    """One reply. What its methods return are events as plain objects, in order; `response` is whole after `end`."""
 
     def __init__(self, head: ReplyHead) -> None:
         self._head = head
@@ -153,8 +153,9 @@ class Writer:
             self._messages.begin()
             return self._messages.more("output_text", text, None) if text else []
         item: Json = {"type": "image_generation_call", "status": "in_progress", "result": None}
-        found = self._messages.end("completed")
+        ended = self._messages.end("completed")
         id, output, added = self._outlet.add("ig", item)
+        found = [*ended, added]
         place: Json = {"item_id": id, "output_index": output}
         for step in ("in_progress", "generating", "completed"):
             found.append(self._outlet.event(f"response.image_generation_call.{step}", **place))
@@ -162,7 +163,7 @@ class Writer:
         form = media.media_type.removeprefix("image/")
         if form in _PICTURES:
             done["output_format"] = form
-        return [added, *found, self._outlet.done(output, done)]
+        return [*found, self._outlet.done(output, done)]
 
     def _hosted(self, hosted: Hosted) -> list[Json]:
         """An item of this dialect as it came; what other vendors ran has no item here."""

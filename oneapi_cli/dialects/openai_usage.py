@@ -99,7 +99,7 @@ def usage_of(raw: bytes, tier: str | None, quirks: Quirks, *, produces: bool = T
     produced = _completed(produced, given, total) if produces else produced
     if given is None or (produces and produced is None):
         return None
-    details_in = _details(block, "prompt_tokens_details", "input_tokens_details")
+    details_in = _details(block, "prompt_tokens_details", "input_tokens_details", "input_token_details")
     details_out = _details(block, "completion_tokens_details", "output_tokens_details")
     cached = _cached(block, details_in)
     written = _first(details_in, "cache_write_tokens", "cache_creation_tokens")

@@ -20,10 +20,14 @@ DIALECTS: Mapping[str, Dialect] = {
     openai_responses.NAME: openai_responses,
 }
 
-LISTENERS: Mapping[str, Listener] = {}
+LISTENERS: Mapping[str, Listener] = {
+    openai_chat.NAME: openai_chat,
+}
 """Conversational formats that clients may speak."""
 
-SPEAKERS: Mapping[str, Speaker] = {}
+SPEAKERS: Mapping[str, Speaker] = {
+    openai_chat.NAME: openai_chat,
+}
 """Conversational formats that vendors speak."""
 
 FOLLOWS: Mapping[str, Follower] = {}

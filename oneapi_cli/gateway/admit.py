@@ -12,7 +12,7 @@ import asyncio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..dialects import DIALECTS
+from ..dialects import DIALECTS, SPEAKERS
 from ..ledger.book import AccountChanged
 from ..ledger.stored import StoredResponse
 from ..values.asks import Ask, Wanted
@@ -24,7 +24,7 @@ from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_
 from .settle import refused_account
 from .stored import maker_of
 from .talk import BYTES_ONLY, Talk, fetched, has_links, read_talk
-from .translating import check_strict, encode
+from .translating import check_strict, encoded
 from .watch import ClientLeft, Watch
 
 MOST_ROUNDS = 4
@@ -76,7 +76,6 @@ def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market, made: 
     offers = find_offers(caller, wanted, gate, made)
     check_priceable(wanted, offers, caller.principal)
     measure = dialect.measure(body, wanted)
-    translates = any(offer.candidate.dialect != wanted.dialect for offer in offers)
     return Order(
         caller=caller,
         dialect=dialect,
@@ -86,26 +85,29 @@ def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market, made: 
         measure=measure,
         need=worst_case(wanted, measure, offers, caller.principal, gate.policy),
         bounded=is_bounded(wanted, measure, offers),
-        talk=read_talk(body, wanted) if translates else None,
     )
 
 
 async def fitted(order: Order, gate: Gate) -> Order:
-    """The same order with only those offers that can carry it, what they need fetched. Raises BadRequest, the first
-    offer's own, where none can.
+    """The same order as a conversation too, where an offer needs one, with only those offers that can carry it, and
+    what they need fetched. Raises BadRequest, the first offer's own, where none can.
+
+    The loop gets a turn between steps, each of which a large body makes long.
     """
-    talk = order.talk
-    if talk is None:
+    translated = [offer for offer in order.offers if offer.candidate.dialect in SPEAKERS and _differs(order, offer)]
+    if not translated:
         return order
-    translated = [offer for offer in order.offers if offer.candidate.dialect != order.wanted.dialect]
+    await asyncio.sleep(0)
+    talk = read_talk(order.body, order.wanted)
     if has_links(talk) and any(offer.candidate.dialect in BYTES_ONLY for offer in translated):
         talk = await fetched(talk, gate)
-        order = replace(order, talk=talk)
+    order = replace(order, talk=talk)
     offers: list[Offer] = []
     faults: list[BadRequest] = []
     for offer in order.offers:
         try:
             if offer in translated:
+                await asyncio.sleep(0)
                 check_carried(order, offer, talk, strict=gate.policy.strict_translation)
         except BadRequest as fault:
             faults.append(fault)
@@ -116,10 +118,14 @@ async def fitted(order: Order, gate: Gate) -> Order:
     return order if len(offers) == len(order.offers) else replace(order, offers=offers)
 
 
+def _differs(order: Order, offer: Offer) -> bool:
+    return offer.candidate.dialect != order.wanted.dialect
+
+
 def check_carried(order: Order, offer: Offer, talk: Talk, *, strict: bool) -> None:
     """Raises BadRequest where this offer's dialect cannot carry the request, or under `strict` not all of it."""
     limit = limit_to_send(order, offer, order.need.asked, lowered=False)
-    _, notes = encode(talk, offer, limit)
+    _, notes = encoded(talk, offer, limit)
     if strict:
         check_strict(notes, offer.candidate.dialect)
 

@@ -44,11 +44,14 @@ _anything = msgspec.json.Decoder()
 
 
 class Talk(Struct, frozen=True, kw_only=True):
-    """asked: the client's own body, decoded; notes: of what its dialect said that has no place in `conversation`."""
+    """asked: the client's own body, decoded; notes: of what its dialect said that has no place in `conversation`.
+    encoded: (channel, limit) → what leaves for it, so that what was checked before the hold is not made again.
+    """
 
     conversation: Conversation
     notes: Notes
     asked: Mapping[str, Any]
+    encoded: dict[tuple[str, int | None], tuple[bytes, Notes]] = {}
 
 
 def read_talk(body: bytes, wanted: Wanted) -> Talk:
@@ -94,7 +97,7 @@ async def fetched(talk: Talk, gate: Gate) -> Talk:
         return replace(part, url="", data=base64.b64encode(got.data).decode(), media_type=kind or part.media_type)
 
     turns = tuple(replace(turn, parts=tuple(inline(part) for part in turn.parts)) for turn in talk.conversation.turns)
-    return replace(talk, conversation=replace(talk.conversation, turns=turns))
+    return replace(talk, conversation=replace(talk.conversation, turns=turns), encoded={})
 
 
 def sniffed(data: bytes) -> str:

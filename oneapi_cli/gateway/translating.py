@@ -51,7 +51,7 @@ class Translation:
         )
 
     def outgoing(self, limit: int | None) -> Outgoing:
-        body, notes = encode(self._talk, self._offer, limit)
+        body, notes = encoded(self._talk, self._offer, limit)
         several = FOLLOWS.get(self._speaker.NAME)
         headers = several.request_headers(stream=self._order.wanted.stream) if several is not None else {}
         return Outgoing(body=body, notes=notes, headers=headers)
@@ -99,6 +99,14 @@ class Translation:
         encoder = self._listener.encode_stream(self._head)
         body = b"".join(encoder.feed(event) for event in events_of(reply)) + encoder.close()
         return WholeReply(reading=reading, body=body, content_type=f"{SSE}; charset=utf-8", notes=reply.notes)
+
+
+def encoded(talk: Talk, offer: Offer, limit: int | None) -> tuple[bytes, Notes]:
+    """`encode`, once for each offer and limit."""
+    key = (offer.candidate.channel.name, limit)
+    if key not in talk.encoded:
+        talk.encoded[key] = encode(talk, offer, limit)
+    return talk.encoded[key]
 
 
 def encode(talk: Talk, offer: Offer, limit: int | None) -> tuple[bytes, Notes]:

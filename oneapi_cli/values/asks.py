@@ -7,6 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from .usage import Count
+
 Headers = Mapping[str, str]
 
 Params = Mapping[str, str]
@@ -79,6 +81,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     modalities: tuple[str, ...] = ()
     previous: str = ""
     native: bool = False
+    context: Mapping[str, str] = {}
+    counted: tuple[tuple[str, ...], ...] = ()
     long_cache: bool = False
 
 
@@ -86,7 +90,8 @@ class Measure(Struct, frozen=True, kw_only=True):
     """How large the input can be at most. text_bytes: a bound of its text in tokens (UTF-8 bytes, overhead included);
     images, pages: how many of each, audio_seconds: of all audio parts together (rounded up; None where a part cannot
     be measured). texts: the text itself, only where it was asked for, to be counted by a tokenizer; overhead_tokens:
-    what the vendor's chat template adds around those texts at most.
+    what the vendor's chat template adds around those texts at most. counts: what is known exactly before anything is
+    sent (characters, seconds of an uploaded sound), and is billed where the vendor does not say.
     """
 
     text_bytes: int
@@ -95,6 +100,7 @@ class Measure(Struct, frozen=True, kw_only=True):
     audio_seconds: int | None = 0
     texts: tuple[str, ...] = ()
     overhead_tokens: int = 0
+    counts: Mapping[str, Count] = {}
 
 
 class Change(Struct, frozen=True, kw_only=True):

@@ -31,6 +31,23 @@ class Quirks(Struct, frozen=True, kw_only=True):
     body_version: str = ""
     """messages: the model stands in the URL, and the body says this `anthropic_version` instead of model and stream
     (Bedrock: `bedrock-2023-05-31`, Vertex: `vertex-2023-10-16`)."""
+    server_tool_parts: bool = True
+    """gemini: tools of the vendor beside the client's own are asked for with `includeServerSideToolInvocations` (AI
+    Studio demands it, Vertex does not know it)."""
+    takes: tuple[str, ...] = ()
+    """chat, translated requests: members beyond OpenAI's own that this vendor takes. Known are `top_k`, `cache_control`
+    (marks on text parts and tools), `reasoning_content` or `reasoning` (an assistant's thoughts sent back),
+    `reasoning_effort` (for all its models), `random_seed` (Mistral's name for `seed`), `video_url` parts and
+    `file_url` (links to documents in `file_data`)."""
+    refuses: tuple[str, ...] = ()
+    """chat, translated requests: members of OpenAI's that this vendor answers with an error; they are left out and
+    noted. `json_schema`: knows only `json_object`, and the schema is put in words."""
+    call_id_length: int = 0
+    """chat, translated requests: call ids must be just so many letters and digits (Mistral: 9); 0: OpenAI's rule, at
+    most 40 characters."""
+    answers_tools: bool = False
+    """chat, translated requests: an assistant's message must stand between a tool's result and the next user's
+    (Mistral's error 3230)."""
     image_max_tokens: int = 0
     """Most tokens that one image may cost where the model's own row does not say; 0: use the dialect's own table."""
 
@@ -60,6 +77,12 @@ class Traits(Struct, frozen=True, kw_only=True):
     """Takes a JSON schema for its output; where not, a forced tool stands in (older Claude models)."""
     sampling: bool = True
     """Takes temperature, top_p and top_k (Claude refuses them from Opus 4.7 on)."""
+    budgets: tuple[int, int] = (0, 0)
+    """Least and most tokens of a thinking budget (Gemini 2.5); (0, 0) where we do not know."""
+    levels: tuple[str, ...] = ()
+    """The levels of thinking that it knows, least first (Gemini 3)."""
+    always_thinks: bool = False
+    """Cannot be told not to think."""
     hidden: bool = False
     """Thinks where a stream does not show it, and bills that: what was seen of a stream says little of its cost."""
 

@@ -77,7 +77,9 @@ def report(results: list[Result], *, details: bool) -> None:
             count = sum(result.refused == reason for result in refused)
             print(f"  refused by design, {count} times: {reason}")
     passed = sum(result.passed for result in results)
-    print(f"{passed} passed, {len(results) - passed} failed; {len(LISTENERS)} doors, {len(SPEAKERS)} dialects of vendors")
+    print(
+        f"{passed} passed, {len(results) - passed} failed; {len(LISTENERS)} doors, {len(SPEAKERS)} dialects of vendors"
+    )
 
 
 if __name__ == "__main__":

@@ -71,10 +71,10 @@ def _of_response(response: Object) -> Said:
 
 def _finish(response: Object, said: Said) -> tuple[str, ...]:
     status, reason = response["status"], (response.get("incomplete_details") or {}).get("reason")
+    if status == "incomplete" and reason == "content_filter":
+        return ("content_filter", "refusal", "error")
     if status == "incomplete":
-        return {"max_output_tokens": ("length", "context"), "content_filter": ("content_filter", "refusal", "error")}[
-            reason
-        ]
+        return ("length", "context") if reason == "max_output_tokens" else ()
     if status == "failed":
         said.error = (response.get("error") or {}).get("message")
         return ("error",)

@@ -9,9 +9,9 @@ is checked: what comes first and last, indexes, sequence numbers, one block afte
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from google.genai import types as google
 from openai.lib.streaming.chat import ChatCompletionStreamState
@@ -29,21 +29,13 @@ from .vendor_others import gemini_counts
 Object = Mapping[str, Any]
 
 
-class Door(Protocol):
+@dataclass(frozen=True)
+class Door:
     """How a door's answers are read, and what it has a place for."""
 
-    carries: Carries
-
-    def whole(self, body: bytes) -> Said: ...
-
-    def stream(self, body: bytes) -> Said: ...
-
-
-@dataclass(frozen=True)
-class _Door:
-    whole: Any
-    stream: Any
-    carries: Carries = Carries()
+    whole: Callable[[bytes], Said]
+    stream: Callable[[bytes], Said]
+    carries: Carries = field(default_factory=Carries)
 
 
 # --- chat -----------------------------------------------------------------------------------------------------------
@@ -223,8 +215,8 @@ def _gemini_finish(word: str, said: Said) -> tuple[str, ...]:
 
 
 DOORS: Mapping[str, Door] = {
-    "openai_chat": _Door(read_completion, read_completion_stream),
-    "openai_responses": _Door(read_response, read_response_stream),
-    "anthropic_messages": _Door(read_message, read_message_stream, Carries(reasoning_tokens=False)),
-    "gemini": _Door(read_generated, read_generated_stream, Carries(cache_write=False)),
+    "openai_chat": Door(read_completion, read_completion_stream),
+    "openai_responses": Door(read_response, read_response_stream),
+    "anthropic_messages": Door(read_message, read_message_stream, Carries(reasoning_tokens=False)),
+    "gemini": Door(read_generated, read_generated_stream, Carries(cache_write=False)),
 }

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from oneapi_cli.dialects import LISTENERS, SPEAKERS, ReplyHead, VendorError
+from oneapi_cli.dialects import DIALECTS, LISTENERS, SPEAKERS, ReplyHead, VendorError
 from oneapi_cli.dialects.dialect import EventEncoder
 from oneapi_cli.dialects.parts import events_of
 from oneapi_cli.framing.frames import open_frames
@@ -48,7 +48,8 @@ def check_reply(recording: Recording, cuts: int) -> Iterator[Result]:
     """One result per door."""
     dialect = recording.dialect
     wished = READERS[dialect][recording.stream](recording.reply)
-    for door in LISTENERS:
+    doors = [*LISTENERS, *([dialect] if dialect in DIALECTS and dialect not in LISTENERS else [])]
+    for door in doors:
         kind = "streams" if recording.stream else "replies"
         problems: list[str]
         if door == dialect:

@@ -88,7 +88,9 @@ def _prose(wished: Said, got: Said) -> Iterator[str]:
     wish, have = wished.text + wished.refusal, got.text + got.refusal
     if wish == have and same_words(wished.reasoning, got.reasoning):
         return
-    if _THINK.search(wish) and same_words(wished.reasoning + _THINK.sub("", wish), got.reasoning + _THINK.sub("", have)):
+    if _THINK.search(wish) and same_words(
+        wished.reasoning + _THINK.sub("", wish), got.reasoning + _THINK.sub("", have)
+    ):
         return
     if wish != have:
         yield f"text {cut(wish)} became {cut(have)}"

@@ -204,10 +204,10 @@ def read_converse_stream(body: bytes) -> Said:
 
 def aws_events(body: bytes) -> Iterator[tuple[str, Object]]:
     """(event or exception type, payload) of every frame, their checksums checked by botocore."""
-    buffer = EventStreamBuffer()  # type: ignore[no-untyped-call]
-    buffer.add_data(body)  # type: ignore[no-untyped-call]
+    buffer = EventStreamBuffer()
+    buffer.add_data(body)
     for message in buffer:
-        headers = message.headers
+        headers: Any = message.headers
         yield headers.get(":event-type") or headers.get(":exception-type") or "", json.loads(message.payload)
 
 

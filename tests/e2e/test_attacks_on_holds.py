@@ -125,17 +125,21 @@ async def test_pictures_are_held_at_their_own_rate(tmp_path: Path) -> None:
 async def test_a_conversation_that_is_kept_at_the_vendor_is_held(tmp_path: Path) -> None:
     usage = {"input_tokens": 100_000, "output_tokens": 5, "total_tokens": 100_005}
 
-    async def script(_: Received, writer: Writer) -> None:
-        await asyncio.sleep(0.3)
-        await writer.answer(200, response(usage=usage))
+    async def script(request: Received, writer: Writer) -> None:
+        follows = "previous_response_id" in request.json
+        await asyncio.sleep(0.3 * follows)
+        await writer.answer(200, response(usage=usage) if follows else response())
 
+    first = {"model": "gpt-4o-mini", "input": "begin", "max_output_tokens": 16}
     body = {"model": "gpt-4o-mini", "input": "go on", "previous_response_id": "resp_1", "max_output_tokens": 16}
     async with (
         Upstream([script]) as upstream,
-        running(tmp_path, CONFIG.format(url=upstream.url), budget_nanos=10_000_000) as gateway,
+        running(tmp_path, CONFIG.format(url=upstream.url), budget_nanos=200_000_000) as gateway,
     ):
+        assert (await post(gateway, first, "responses"))[0] == 200
         await asyncio.gather(*(post(gateway, body, "responses") for _ in range(20)))
         granted, used, _ = balance(gateway)
+        assert any(b"previous_response_id" in received.body for received in upstream.received)
         assert used <= granted
 
 
