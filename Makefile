@@ -54,8 +54,8 @@ cov: install ## the tests, and the lines that they did not reach
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage report
 
-wire: install ## replays recorded vendor traffic, where ../shared/wire stands beside the checkout
-	@$(PY) scripts/wire.py
+wire: install ## recorded vendor traffic at every door, where ../shared/wire stands beside the checkout; WIRE=--quick: fewer cuts
+	@$(PY) -m scripts.wire $(WIRE)
 
 pyz: install ## dist/oneapi.pyz: the whole program in one file, for this Python and machine
 	@$(PY) scripts/build_pyz.py

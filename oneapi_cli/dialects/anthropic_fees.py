@@ -3,7 +3,7 @@
 A tool with a `type` of its own is the vendor's. Those that the client runs (bash, the editor, the computer, memory)
 cost their text alone. Of the others a search is charged by the piece and `max_uses` bounds it; fetching and searching
 for tools are free; what they return is read again on every step, which nothing bounds, so such a bill is `bounded:
-false`. Code runs by the hour, an advisor is another model, and a remote server's tools have no list of prices: no bound.
+false`. Code runs by the hour, an advisor is another model, and a remote server's tools have no list of prices.
 
 Sources: https://platform.claude.com/docs/en/about-claude/pricing ·
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool (2026-11)

@@ -29,7 +29,7 @@ from .anthropic_counting import count_of, count_reply, count_request
 from .anthropic_errors import decode_error, encode_error, encode_error_event
 from .anthropic_fees import fees_of
 from .anthropic_listening import decode_request
-from .anthropic_media import lives_long, media_in, may_hold_media
+from .anthropic_media import lives_long, may_hold_media, media_in
 from .anthropic_media import measure as _measure
 from .anthropic_names import NAME
 from .anthropic_reading import decode_reply, decode_stream

@@ -14,9 +14,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-_FORMATS = frozenset(
-    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
-)
+_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
 _KEPT = ("title", "default", "pattern")
 _SAID = (
     "minimum",

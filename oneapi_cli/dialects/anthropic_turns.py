@@ -17,7 +17,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-
 from ..values.conversation import (
     CacheMark,
     Conversation,
@@ -203,6 +202,8 @@ class TurnWriter:
     def _prose(self, part: Text) -> list[Block]:
         if not part.text.strip():
             return []
+        if part.citations:
+            self.note("dropped:citations")
         return [_marked(_text(part.text), part.cache)]
 
     def _thought(self, part: Thinking) -> list[Block]:
@@ -234,7 +235,9 @@ class TurnWriter:
     def _result(self, part: ToolResult) -> Block:
         content: list[Block] = []
         for each in part.content:
-            content += self._prose(Text(text=each.text)) if isinstance(each, Text) else [self._media(each)]
+            content += self._prose(each) if isinstance(each, Text) else [self._media(each)]
+        for inner in content:  # a breakpoint belongs to the result as a whole
+            inner.pop("cache_control", None)
         block: Block = {"type": "tool_result", "tool_use_id": self._ids.of_result(part.id)}
         if len(content) == 1 and content[0]["type"] == "text":
             block["content"] = content[0]["text"]
@@ -331,4 +334,3 @@ def limit_marks(holders: list[Block]) -> list[str]:
 _MOST_MARKS = 4
 
 __all__ = ["CONTINUE", "Block", "Ids", "Message", "TurnWriter", "limit_marks", "tool_name"]
-

@@ -47,6 +47,9 @@ _FINISHES: dict[FinishReason, str] = {
 _INPUT = (("input_audio_tokens", "AUDIO"), ("input_image_tokens", "IMAGE"), ("input_video_tokens", "VIDEO"))
 _OUTPUT = (("output_audio_tokens", "AUDIO"), ("output_image_tokens", "IMAGE"), ("output_video_tokens", "VIDEO"))
 
+# `serviceTier`, which AI Studio sends, is no member of the SDK's model of a reply; Vertex's word for it is.
+_TRAFFIC = {"flex": "ON_DEMAND_FLEX", "priority": "ON_DEMAND_PRIORITY"}
+
 _object = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -159,8 +162,8 @@ def usage_of(usage: Usage | None) -> Json:
     ):
         if details := _details(usage, units, total):
             found[name] = details
-    if usage.tier:
-        found["serviceTier"] = usage.tier
+    if traffic := _TRAFFIC.get(usage.tier or ""):
+        found["trafficType"] = traffic
     return found
 
 

@@ -32,9 +32,12 @@ _anything = msgspec.json.Decoder(float_hook=str)
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 
+_NONE = Raw()
+
+
 class _Candidate(Struct, gc=False):
     finishReason: Any = None
-    groundingMetadata: Raw | None = None
+    groundingMetadata: Raw = _NONE
 
 
 class _Feedback(Struct, gc=False):
@@ -45,10 +48,10 @@ class _Chunk(Struct, gc=False):
     """What matters of an event."""
 
     candidates: list[_Candidate] | None = None
-    usageMetadata: Raw | None = None
+    usageMetadata: Raw = _NONE
     promptFeedback: _Feedback | None = None
     modelVersion: str | None = None
-    error: Raw | None = None
+    error: Raw = _NONE
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -170,20 +173,19 @@ class Scanner:
         self._model = chunk.modelVersion or self._model
         for candidate in chunk.candidates or ():
             self.finished = self.finished or _finishes(candidate.finishReason)
-            if candidate.groundingMetadata is not None and isinstance(
-                found := _anything.decode(candidate.groundingMetadata), Mapping
-            ):
-                self._queries |= queries_in(found)
+            grounding = bytes(candidate.groundingMetadata)
+            if grounding.startswith(b"{"):
+                self._queries |= queries_in(_anything.decode(grounding))
         if chunk.promptFeedback is not None and chunk.promptFeedback.blockReason:
             self.finished = True
-        if chunk.error is not None and (value := _anything.decode(chunk.error)):
-            self.error = error_in({"error": value}) or self.error
+        if error := bytes(chunk.error):
+            self.error = error_in({"error": _anything.decode(error)}) or self.error
 
     _latest = _Chunk()
 
     def _note_usage(self, data: bytes) -> bool:
         """Keep what an event reports; whether that covers what it produced."""
-        raw = bytes(self._latest.usageMetadata or b"")
+        raw = bytes(self._latest.usageMetadata)
         if not raw.startswith(b"{"):
             return False
         whole = has_output(_anything.decode(raw))

@@ -13,9 +13,10 @@ import binascii
 import io
 from collections.abc import Mapping
 
-from ..framing.multipart import Form, Piece, rewritten
+from ..framing.multipart import rewritten
 from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.errors import BadRequest, GatewayError
+from ..values.uploads import Form, Piece, Upload
 from ..values.usage import Usage
 from ..values.vendor import Quirks
 from . import openai_errors
@@ -27,7 +28,6 @@ from .openai_image_replies import image_usage, read_image_reply, read_usage
 from .openai_rewriting import Rewriting
 from .openai_transcriptions import form_flag, form_model
 from .tasks.pictures import Picture, Slice, look_at, same_size
-from .tasks.uploads import Upload
 
 MOST_IMAGES = 16
 _FORM_READ = READ | frozenset({"image", "mask", "images", "markup"})
@@ -83,6 +83,9 @@ class PictureToPicture:
             same_size(seen[form.files("image")[0]], seen[masks[0]])
         text = sum(len(part.value) for part in form.parts if part.value is not None)
         return Measure(text_bytes=text + 64, images=len(parts) + len(form.named("markup")))
+
+    def guess_form(self, upload: Upload, wanted: Wanted) -> Measure:
+        return self.measure_form(upload, wanted)
 
     def rewrite_form(self, form: Form, wanted: Wanted, change: Change) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
         return rewritten(form, [("model", change.model.encode())]), ()

@@ -13,9 +13,10 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 from msgspec.structs import replace
 
-from ..framing.multipart import Form, Piece, rewritten
+from ..framing.multipart import rewritten
 from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.errors import BadRequest, GatewayError, Malformed
+from ..values.uploads import Form, Piece, Upload
 from ..values.usage import Count, Usage
 from ..values.vendor import Quirks
 from . import openai_errors
@@ -24,8 +25,7 @@ from .openai_chunks import refused_reply, reply_members
 from .openai_events import EventScanner, texts_of
 from .openai_fields import MODEL_LENGTH
 from .openai_usage import block_at, read_usage, usage_of
-from .tasks.durations import audio_seconds
-from .tasks.uploads import Upload
+from .tasks.durations import audio_seconds, fallback_seconds
 
 DEFAULT_MODEL = "whisper-1"
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
@@ -79,15 +79,11 @@ class SoundToText:
 
     def measure_form(self, upload: Upload, wanted: Wanted) -> Measure:
         (part,) = upload.form.files("file")
-        seconds = audio_seconds(upload.file, part.content.start, part.content.size)
-        return self.measured(upload.form, seconds)
+        return _measured(upload.form, audio_seconds(upload.file, part.content.start, part.content.size))
 
-    def measured(self, form: Form, seconds: Decimal) -> Measure:
-        """The measure of a form whose sound is this long."""
-        if seconds > MOST_SECONDS:
-            raise BadRequest(f"`file` plays for {seconds} s; that is more than a day", code="too_long", member="file")
-        text = sum(len(part.value) for part in form.parts if part.value is not None)
-        return Measure(text_bytes=text, audio_seconds=-int(-seconds // 1), counts={"input_audio_seconds": seconds})
+    def guess_form(self, upload: Upload, wanted: Wanted) -> Measure:
+        (part,) = upload.form.files("file")
+        return _measured(upload.form, fallback_seconds(part.content.size))
 
     def rewrite_form(self, form: Form, wanted: Wanted, change: Change) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
         return rewritten(form, [("model", change.model.encode())]), ()
@@ -142,6 +138,22 @@ class SoundToText:
 
 transcriptions = SoundToText("openai_transcriptions")
 translations = SoundToText("openai_translations")
+
+
+def _measured(form: Form, seconds: Decimal) -> Measure:
+    """The measure of a form whose sound is this long. A vendor may round up to the next second."""
+    if seconds > MOST_SECONDS:
+        raise BadRequest(f"`file` plays for {seconds} s; that is more than a day", code="too_long", member="file")
+    whole = -int(-seconds // 1)
+    return Measure(
+        text_bytes=sum(len(part.value) for part in form.parts if part.value is not None),
+        audio_seconds=whole,
+        counts={"input_audio_seconds": seconds},
+        fees={
+            "input_audio_seconds": whole + 1,
+            "output_tokens": whole * OUTPUT_TOKENS_PER_SECOND + OUTPUT_TOKENS,
+        },
+    )
 
 
 def form_model(form: Form, default: str) -> str:

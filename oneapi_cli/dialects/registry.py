@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import oneapi_cli.dialects.anthropic_messages as anthropic_messages
+import oneapi_cli.dialects.gemini as gemini
 import oneapi_cli.dialects.openai_chat as openai_chat
 import oneapi_cli.dialects.openai_completions as openai_completions
 import oneapi_cli.dialects.openai_embeddings as openai_embeddings
@@ -13,6 +15,8 @@ import oneapi_cli.dialects.openai_responses as openai_responses
 from .dialect import Dialect, Follower, Listener, Speaker
 
 DIALECTS: Mapping[str, Dialect] = {
+    anthropic_messages.NAME: anthropic_messages,
+    gemini.NAME: gemini,
     openai_chat.NAME: openai_chat,
     openai_completions.NAME: openai_completions,
     openai_embeddings.NAME: openai_embeddings,
@@ -21,11 +25,15 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 LISTENERS: Mapping[str, Listener] = {
+    anthropic_messages.NAME: anthropic_messages,
+    gemini.NAME: gemini,
     openai_chat.NAME: openai_chat,
 }
 """Conversational formats that clients may speak."""
 
 SPEAKERS: Mapping[str, Speaker] = {
+    anthropic_messages.NAME: anthropic_messages,
+    gemini.NAME: gemini,
     openai_chat.NAME: openai_chat,
 }
 """Conversational formats that vendors speak."""

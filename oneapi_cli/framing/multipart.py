@@ -20,6 +20,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from ..values.errors import BadRequest, TooLarge
+from ..values.uploads import Form, Part, Piece, Span
 
 MOST_PARTS = 128
 HEAD_LIMIT = 16 << 10
@@ -38,88 +39,6 @@ _HEAD_END = b"\r\n\r\n"
 _T = TypeVar("_T")
 _Steps = Generator[None, bytes | None, _T]
 """Yields for more bytes, and is sent them; None where there are no more."""
-
-
-class Span(Struct, frozen=True):
-    """Bytes `start` to `end` (not included) of an upload."""
-
-    start: int
-    end: int
-
-    @property
-    def size(self) -> int:
-        return self.end - self.start
-
-
-Piece = bytes | Span
-"""A run of bytes of a body: given, or lying in the upload that it was made from."""
-
-
-class Part(Struct, frozen=True, kw_only=True):
-    """One part. file: its file name, None for a plain field. value: the bytes of a plain field, None for a file.
-    whole: from its boundary line to the boundary that ends it; content: what it holds."""
-
-    name: str
-    file: str | None
-    type: str
-    whole: Span
-    content: Span
-    value: bytes | None = None
-
-
-class Form(Struct, frozen=True, kw_only=True):
-    """A whole upload, read. Names with `[]` behind them are the same name without: `image[]` is `image`."""
-
-    boundary: str
-    size: int
-    parts: tuple[Part, ...]
-
-    @property
-    def content_type(self) -> str:
-        return f'multipart/form-data; boundary="{self.boundary}"'
-
-    def named(self, name: str) -> tuple[Part, ...]:
-        return tuple(part for part in self.parts if part.name == name)
-
-    def names(self) -> tuple[str, ...]:
-        """Every name once, in order."""
-        return tuple(dict.fromkeys(part.name for part in self.parts))
-
-    def check(self, read: frozenset[str]) -> None:
-        """Raises BadRequest where a name that we read stands in other capitals: upstream may take it for the same."""
-        for name in self.names():
-            if name not in read and (meant := name.strip().lower()) in read:
-                raise _bad(f"`{name[:64]}` is not a member; write it as `{meant}`", "unknown_member", meant)
-
-    def text(self, name: str) -> str | None:
-        """The value of a field, None where it is absent or empty. Raises BadRequest: given twice, a file, not UTF-8."""
-        found = self.named(name)
-        if len(found) > 1:
-            raise _bad(f"`{name}` is given twice in the form; leave one out", "duplicate_member", name)
-        if not found:
-            return None
-        value = found[0].value
-        if value is None:
-            raise _bad(f"`{name}` must be a field of the form, not a file", member=name)
-        try:
-            return value.decode() or None
-        except UnicodeDecodeError:
-            raise _bad(f"`{name}` is not UTF-8", member=name) from None
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """The values of a field that may be given several times. Raises BadRequest: a file, not UTF-8."""
-        try:
-            values = [part.value for part in self.named(name)]
-            return tuple(value.decode() for value in values if value is not None)
-        except UnicodeDecodeError:
-            raise _bad(f"`{name}` is not UTF-8", member=name) from None
-
-    def files(self, name: str) -> tuple[Part, ...]:
-        """The files under a name. Raises BadRequest where one is a plain field."""
-        found = self.named(name)
-        if any(part.file is None for part in found):
-            raise _bad(f"`{name}` must be a file: give it a file name", member=name)
-        return found
 
 
 def rewritten(form: Form, values: Sequence[tuple[str, bytes | None]]) -> tuple[Piece, ...]:
@@ -147,11 +66,6 @@ def rewritten(form: Form, values: Sequence[tuple[str, bytes | None]]) -> tuple[P
             at = part.content.end
     pieces.append(Span(at, form.size))
     return tuple(piece for piece in pieces if not isinstance(piece, Span) or piece.size)
-
-
-def size_of(pieces: Sequence[Piece]) -> int:
-    """The length of a body made of these."""
-    return sum(piece.size if isinstance(piece, Span) else len(piece) for piece in pieces)
 
 
 def boundary_of(content_type: str) -> str:

@@ -272,7 +272,7 @@ async def _open_stream(
         if not scanner.clean:
             raise Broken("The upstream closed its stream before saying anything")
     meter.streaming(scanner, opened.fail)
-    headers["Content-Type"] = "text/event-stream; charset=utf-8"
+    headers["Content-Type"] = opened.content_type
     headers["Cache-Control"] = "no-cache"
     headers["X-Accel-Buffering"] = "no"
     return Answer(head=Head(200, headers), reply=reply, scanner=scanner, first=first, chunks=chunks)

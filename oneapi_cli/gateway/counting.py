@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ..dialects import DIALECTS
+from ..dialects.gemini import counted_request, encode_count
 from ..framing.members import too_deep
 from ..values.asks import Ask, Call, Wanted
 from ..values.errors import BadRequest, Refused, UpstreamFault
@@ -33,7 +34,7 @@ class Counter(Struct, frozen=True, kw_only=True):
 
     url: Callable[[str], str]
     reply: Callable[[int], dict[str, Any]]
-    body: Callable[[dict[str, Any]], dict[str, Any]] = lambda asked: asked
+    body: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 COUNTERS: Mapping[str, Counter] = {
@@ -47,8 +48,8 @@ COUNTERS: Mapping[str, Counter] = {
     ),
     "gemini": Counter(
         url=lambda url: url.replace(":generateContent", ":countTokens"),
-        reply=lambda tokens: {"totalTokens": tokens},
-        body=lambda asked: asked.get("generateContentRequest") or asked,
+        reply=encode_count,
+        body=counted_request,
     ),
 }
 

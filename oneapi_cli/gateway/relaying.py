@@ -10,20 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..dialects import Dialect, StreamScanner, VendorError
+from ..dialects import Dialect, VendorError
 from ..dialects.dialect import Following, StepReply
-from ..framing.frames import as_sse, open_frames
 from ..values.asks import Ask, Change
-from ..values.usage import Usage
 from ..values.vendor import Quirks
 from .plan import STORING, Offer, Order
 from .ways import OpenStream, Outgoing, WholeReply
+from .wrapping import Reframed, as_array
 
 SSE = "text/event-stream"
 _NOT_STORED = re.compile(rb'"store"\s*:\s*false')
 _FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
 """A response's own id stands before those of its items."""
 AWS_FRAMES = "application/vnd.amazon.eventstream"
+
+ARRAYS = frozenset({"gemini"})
+"""Dialects whose streams have two framings."""
 
 _TO_VENDOR: Mapping[str, tuple[str, ...]] = {"anthropic_messages": ("anthropic-beta", "anthropic-version")}
 _TO_OTHERS = ("openai-beta",)
@@ -68,13 +70,19 @@ class Relay:
         scanner = self._dialect.open_stream(self._quirks, hide_usage=self._hides_usage, event_limit=self._event_limit)
         if content_type.startswith(AWS_FRAMES):
             scanner = Reframed(scanner, content_type, self._event_limit)
-        return OpenStream(scanner=scanner, fail=self._dialect.encode_error_event)
+        opened = OpenStream(scanner=scanner, fail=self._dialect.encode_error_event)
+        return as_array(opened) if wants_array(self._ask, self._order) else opened
 
     def stored_id(self, block: bytes) -> str:
         if self._order.wanted.dialect not in STORING or _NOT_STORED.search(self._order.body):
             return ""
         found = _FIRST_ID.search(block)
         return found[1].decode() if found else ""
+
+
+def wants_array(ask: Ask, order: Order) -> bool:
+    """Whether a Gemini client wants its stream as a JSON array: it does unless it says `alt=sse`."""
+    return order.wanted.dialect in ARRAYS and ask.params.get("alt", "") != "sse"
 
 
 def change_for(offer: Offer, limit: int | None, *, add_usage: bool) -> Change:
@@ -93,61 +101,3 @@ def change_for(offer: Offer, limit: int | None, *, add_usage: bool) -> Change:
         system_prompt=channel.system_prompt,
         body_version=quirks.body_version,
     )
-
-
-class Reframed:
-    """A scanner whose upstream frames its events another way than the client: out of those frames, into SSE."""
-
-    def __init__(self, inner: StreamScanner, content_type: str, event_limit: int) -> None:
-        self._inner = inner
-        self._frames = open_frames(content_type, event_limit)
-
-    def feed(self, chunk: bytes) -> bytes:
-        return self._inner.feed(as_sse(self._frames.feed(chunk)))
-
-    def close(self) -> None:
-        rest = as_sse(self._frames.close())
-        if rest:
-            self._late = self._inner.feed(rest)
-        self._inner.close()
-
-    _late: bytes = b""
-
-    @property
-    def ending(self) -> bytes:
-        return self._late + self._inner.ending
-
-    @property
-    def usage(self) -> Usage | None:
-        return self._inner.usage
-
-    @property
-    def usage_is_early(self) -> bool:
-        return self._inner.usage_is_early
-
-    @property
-    def finished(self) -> bool:
-        return self._inner.finished
-
-    @property
-    def done(self) -> bool:
-        return self._inner.done
-
-    @property
-    def error(self) -> VendorError | None:
-        return self._inner.error
-
-    @property
-    def clean(self) -> bool:
-        return self._inner.clean
-
-    @property
-    def unreported(self) -> list[bytes]:
-        return self._inner.unreported
-
-    @property
-    def seen_bytes(self) -> int:
-        return self._inner.seen_bytes
-
-    def take_seen(self) -> list[bytes]:
-        return self._inner.take_seen()

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from ..dialects import DIALECTS, FOLLOWS, LISTENERS, SPEAKERS, ReplyHead, ReplyReading, VendorError
 from ..dialects.dialect import EventDecoder, EventEncoder, Following, StepReply
+from ..dialects.gemini import ArrayFramer
 from ..dialects.parts import events_of
 from ..framing.frames import open_frames
 from ..framing.sse import Frame, split_events
@@ -23,9 +24,10 @@ from ..values.errors import BadRequest, GatewayError, Malformed, Refused
 from ..values.events import Delta, Event, Failed, Finished, Noted, UsageSeen
 from ..values.usage import Usage
 from .plan import Offer, Order
-from .relaying import SSE, change_for
+from .relaying import SSE, change_for, wants_array
 from .talk import Talk, with_system_prompt
 from .ways import OpenStream, Outgoing, WholeReply
+from .wrapping import as_array
 
 _STREAMS = (SSE, "application/vnd.amazon.eventstream", "application/x-ndjson", "application/stream+json")
 _DONE = b"[DONE]"
@@ -40,6 +42,7 @@ class Translation:
         assert order.talk is not None, "an order with such an offer has its conversation"
         self._order, self._offer, self._event_limit = order, offer, event_limit
         self._talk: Talk = order.talk
+        self._array = wants_array(ask, order)
         self._speaker = SPEAKERS[offer.candidate.dialect]
         self._listener = LISTENERS[order.wanted.dialect]
         self._head = ReplyHead(
@@ -89,7 +92,8 @@ class Translation:
         encoder = self._listener.encode_stream(self._head)
         decoder = self._speaker.decode_stream(self._offer.candidate.channel.quirks)
         scanner = TranslatedStream(decoder, encoder, content_type, self._event_limit, request_id=self._head.request_id)
-        return OpenStream(scanner=scanner, fail=encoder.fail)
+        opened = OpenStream(scanner=scanner, fail=encoder.fail)
+        return as_array(opened) if self._array else opened
 
     def stored_id(self, block: bytes) -> str:
         return ""  # what a translated reply is called is our own word
@@ -98,6 +102,9 @@ class Translation:
         """For a client that wanted a stream and a vendor that has none."""
         encoder = self._listener.encode_stream(self._head)
         body = b"".join(encoder.feed(event) for event in events_of(reply)) + encoder.close()
+        if self._array:
+            array = ArrayFramer().close(body)
+            return WholeReply(reading=reading, body=array, content_type="application/json", notes=reply.notes)
         return WholeReply(reading=reading, body=body, content_type=f"{SSE}; charset=utf-8", notes=reply.notes)
 
 

@@ -37,10 +37,13 @@ class WholeReply(Struct, frozen=True, kw_only=True):
 
 
 class OpenStream(Struct, frozen=True, kw_only=True):
-    """scanner: bytes from upstream in, bytes for the client out; fail: how this stream says that it broke."""
+    """scanner: bytes from upstream in, bytes for the client out; fail: how this stream says that it broke.
+    content_type: of what the client gets.
+    """
 
     scanner: StreamScanner
     fail: FailWith
+    content_type: str = "text/event-stream; charset=utf-8"
 
 
 class Way(Protocol):

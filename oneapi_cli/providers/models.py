@@ -17,6 +17,7 @@ from functools import lru_cache
 import msgspec
 
 from ..values.vendor import Traits
+from .models_claude import CLAUDE
 
 _O200K = "o200k_base"
 _CL100K = "cl100k_base"
@@ -50,12 +51,6 @@ _PATCHES_GPT_5_2 = 4_916  # 4096 × 1.2
 _ORIGINAL_GPT_5_4 = 12_000  # 10 000 × 1.2
 _ORIGINAL_GPT_5_6 = 36_000  # 30 000, beyond which the image is refused, × 1.2
 
-# Claude counts patches of 28 px: 1 600 tokens, from 4.7 on 4 784.
-# Source: https://docs.claude.com/en/docs/build-with-claude/vision (2026-11)
-_CLAUDE = 1_600
-_CLAUDE_HIGH_RESOLUTION = 4_784
-
-
 def _plain(max_output: int, image: int = 0, vocabulary: str = _O200K) -> Traits:
     return Traits(max_output=max_output, vocabulary=vocabulary, image_tokens=image)
 
@@ -79,6 +74,26 @@ def _unspelt(known: Traits) -> Traits:
 
 def _foreign(max_output: int, image: int = 0, *, hidden: bool = False) -> Traits:
     return Traits(max_output=max_output, image_tokens=image, hidden=hidden)
+
+
+# Budgets of 2.5: https://ai.google.dev/gemini-api/docs/thinking; levels and the tokens of one image at the highest
+# resolution from 3 on: https://ai.google.dev/gemini-api/docs/gemini-3 (2026-11)
+_GEMINI_IMAGE = 2_240
+
+
+def _gemini_budget(least: int, most: int, *, always: bool = False) -> Traits:
+    return Traits(max_output=65_536, hidden=True, thinking="budget", budgets=(least, most), always_thinks=always)
+
+
+def _gemini_level(*levels: str) -> Traits:
+    return Traits(
+        max_output=65_536,
+        image_tokens=_GEMINI_IMAGE,
+        hidden=True,
+        thinking="level",
+        levels=levels,
+        always_thinks="minimal" not in levels,
+    )
 
 
 # Windows and largest outputs: https://developers.openai.com/api/docs/models (2026-11), one page per model.
@@ -135,18 +150,17 @@ _OPENAI: tuple[tuple[str, Traits], ...] = (
 
 # Sources: each vendor's page of models, by way of the public models.dev catalogue (2026-11).
 _OTHERS: tuple[tuple[str, Traits], ...] = (
-    (r"claude-(?:opus|sonnet|haiku|fable|mythos)-[5-9]", _foreign(128_000, _CLAUDE_HIGH_RESOLUTION)),
-    (r"claude-opus-4[-.][78]", _foreign(128_000, _CLAUDE_HIGH_RESOLUTION)),
-    (r"claude-opus-4[-.]6", _foreign(128_000, _CLAUDE)),
-    (r"claude-opus-4[-.]5", _foreign(64_000, _CLAUDE)),
-    (r"claude-opus-4", _foreign(32_000, _CLAUDE)),
-    (r"claude-(?:sonnet|haiku)-4", _foreign(64_000, _CLAUDE)),
-    (r"claude-3[-.]7", _foreign(64_000, _CLAUDE)),
-    (r"claude-3[-.]5", _foreign(8_192, _CLAUDE)),
-    (r"claude-3-", _foreign(4_096, _CLAUDE)),
+    *CLAUDE,
     (r"gemini-.*(?:image|tts|live|embedding|audio|robotics|omni|banana)", Traits()),
     # Their thoughts are billed as output and stand in no stream of OpenAI's format, nor in its `completion_tokens`.
-    (r"gemini-(?:2\.5|3|3\.\d)-", _foreign(65_536, hidden=True)),
+    (r"gemini-2\.5-pro", _gemini_budget(128, 32_768, always=True)),
+    (r"gemini-2\.5-flash-lite", _gemini_budget(512, 24_576)),
+    (r"gemini-2\.5-", _gemini_budget(1, 24_576)),
+    (r"gemini-3-pro", _gemini_level("low", "high")),
+    (r"gemini-3(?:\.\d)?-pro", _gemini_level("low", "medium", "high")),
+    (r"gemini-3(?:\.\d)?-flash", _gemini_level("minimal", "low", "medium", "high")),
+    (r"gemini-(?:flash|flash-lite)-latest", _gemini_level("minimal", "low", "medium", "high")),
+    (r"gemini-(?:pro-latest|[3-9])", _gemini_level("low", "medium", "high")),
     (r"grok-(?:[4-9]|build|code)(?!.*non-reasoning)", _foreign(0, hidden=True)),
     (r"gemini-(?:1\.5|2\.0)-", _foreign(8_192)),
     (r"deepseek-(?:v4|flash)", _foreign(384_000)),

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..dialects.gemini import model_entry, model_list
 from ..gateway.authenticate import Caller
 from ..gateway.gate import Gate
 from ..gateway.plan import dialect_to_speak
@@ -59,7 +60,7 @@ def list_models(ask: Ask, caller: Caller, gate: Gate, dialect: str) -> web.Respo
         return json_response(ask, {"data": shaped(page), "has_more": more, **ends})
     if dialect == "gemini":
         page, token = _gemini_page(usable, ask.query)
-        return json_response(ask, {"models": shaped(page)} | ({"nextPageToken": token} if token else {}))
+        return json_response(ask, model_list(shaped(page), token))
     return json_response(ask, {"object": "list", "data": shaped(usable)})
 
 
@@ -106,15 +107,7 @@ def _anthropic(name: str, channel: Channel, traits: Traits) -> dict[str, Any]:
 
 
 def _gemini(name: str, channel: Channel, traits: Traits) -> dict[str, Any]:
-    limit = {"outputTokenLimit": traits.max_output} if traits.max_output else {}
-    return {
-        "name": f"models/{name}",
-        "baseModelId": name,
-        "version": "001",
-        "displayName": name,
-        **limit,
-        "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
-    }
+    return model_entry(name, traits)
 
 
 _SHAPES: Mapping[str, Shape] = {"anthropic_messages": _anthropic, "gemini": _gemini}

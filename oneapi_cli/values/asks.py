@@ -7,6 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from .uploads import Assembled, Upload
 from .usage import Count
 
 Headers = Mapping[str, str]
@@ -18,10 +19,14 @@ NO_PARAMS: Params = {}
 
 
 class Body(Protocol):
-    """A request body that can be sent again on every attempt: bytes now, a spooled upload later."""
+    """A request body that can be sent again on every attempt."""
 
     async def read(self) -> bytes:
         """The whole body. Raises TooLarge, BadRequest (truncated upload)."""
+        ...
+
+    async def read_form(self, content_type: str) -> Upload:
+        """The whole body as a form, kept in a file where it is large. Raises TooLarge, BadRequest (no such form)."""
         ...
 
 
@@ -91,7 +96,8 @@ class Measure(Struct, frozen=True, kw_only=True):
     images, pages: how many of each, audio_seconds: of all audio parts together (rounded up; None where a part cannot
     be measured). texts: the text itself, only where it was asked for, to be counted by a tokenizer; overhead_tokens:
     what the vendor's chat template adds around those texts at most. counts: what is known exactly before anything is
-    sent (characters, seconds of an uploaded sound), and is billed where the vendor does not say.
+    sent (characters, seconds of an uploaded sound), and is billed where the vendor does not say. fees: unit → most it
+    can count, beside those of `Wanted`.
     """
 
     text_bytes: int
@@ -101,6 +107,7 @@ class Measure(Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     overhead_tokens: int = 0
     counts: Mapping[str, Count] = {}
+    fees: Mapping[str, int] = {}
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -134,7 +141,7 @@ class Call(Struct, frozen=True, kw_only=True):
     method: str
     url: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | Assembled
     connect_seconds: float
     first_byte_seconds: float
     idle_seconds: float

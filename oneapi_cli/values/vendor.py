@@ -83,6 +83,9 @@ class Traits(Struct, frozen=True, kw_only=True):
     """The levels of thinking that it knows, least first (Gemini 3)."""
     always_thinks: bool = False
     """Cannot be told not to think."""
+    thinks: Literal["asked", "default", "between", "always"] = "asked"
+    """When a model with adaptive thinking thinks: when asked to; unless told not to; unless told to do so `between`
+    calls alone; always. The last two refuse a forced call (Claude Sonnet 5.5; Opus 5.5, Fable and Mythos)."""
     hidden: bool = False
     """Thinks where a stream does not show it, and bills that: what was seen of a stream says little of its cost."""
 

@@ -153,13 +153,18 @@ def _tool_names(asked: Asked) -> list[str]:
 
 
 def _media_lost(asked: Asked, sent: Asked, tiny: Mapping[str, str], notes: Sequence[str]) -> Iterator[str]:
-    have = [(seen.kind, seen.ref) for seen in sent.media]
+    have = [(seen.kind, plain(seen.ref)) for seen in sent.media]
     for seen in asked.media:
-        known = {(kind, ref) for kind, ref in have if ref == seen.ref or ref == tiny.get(seen.kind)}
+        known = {(kind, ref) for kind, ref in have if ref in (plain(seen.ref), plain(tiny.get(seen.kind, "-")))}
         if known:
             have.remove(next(each for each in have if each in known))
         elif seen.kind == "image" or not notes:
             yield f"{seen.kind} {cut(seen.ref, 60)} is lost"
+
+
+def plain(ref: str) -> str:
+    """Base64 in its standard alphabet without padding: Google's clients write the other."""
+    return ref if "://" in ref else ref.translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
 
 
 def _tools_lost(asked: Asked, sent: Asked) -> Iterator[str]:

@@ -34,6 +34,9 @@ from tests.support.vendors import (
     telling,
 )
 
+# google-genai's own session, over the aiohttp that we have.
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+
 AWS = "region: us-east-1, access_key_id: AKIDEXAMPLE, secret_access_key: not-a-secret"
 CHANNELS = {
     "openai_chat": "type: openai-compatible, base_url: '{root}/v1', api_key: k, speaks: [openai_chat], models: [m]",

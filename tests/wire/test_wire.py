@@ -1,4 +1,5 @@
-"""Cases of our own, one folder each: `<dialect>/<case>/`. Adding a case is adding a folder.
+"""Cases of our own, one folder each: `<dialect>/<case>/`. Adding a case is adding a folder. Those of translation are
+called `talk_…` and belong to `test_translation.py`.
 
 request.json            the client's body, as it is spelt
 upstream_request.json   what must leave for upstream, byte for byte
@@ -25,7 +26,7 @@ from oneapi_cli.values.usage import Usage
 from oneapi_cli.values.vendor import Quirks
 
 HERE = Path(__file__).parent
-CASES = sorted(place for place in HERE.glob("*/*") if place.is_dir() and not place.name.startswith("__"))
+CASES = sorted(place for place in HERE.glob("*/*") if place.is_dir() and not place.name.startswith(("__", "talk_")))
 NAMES = {"request.json", "upstream_request.json", "upstream_reply.json", "upstream_reply.sse", "client_reply.sse"}
 MEMBERS = {"change", "notes", "hide_usage", "texts", "finish", "usage", "reasoning_tokens", "tier", "error", "outputs"}
 LIMIT = 1 << 20
@@ -50,14 +51,14 @@ def reading_of(case: Path) -> dict[str, Any]:
 def test_no_orphans() -> None:
     """Every file belongs to a case, every case to a dialect, every dialect has cases, every case is whole."""
     assert {case.parent.name for case in CASES} == set(DIALECTS)
-    strays = [p for p in HERE.rglob("*") if p.is_file() and p.parent not in CASES and p.suffix not in {".py", ".pyc"}]
-    assert strays == []
+    files = [p for p in HERE.rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"}]
+    assert [p for p in files if p.parent not in CASES and not p.parent.name.startswith("talk_")] == []
     for case in CASES:
-        files = {file.name for file in case.iterdir()}
-        assert files <= NAMES | {"reading.json"}, name_of(case)
-        assert {"request.json", "upstream_request.json", "reading.json"} <= files, name_of(case)
-        assert len(files & {"upstream_reply.json", "upstream_reply.sse"}) == 1, name_of(case)
-        assert "client_reply.sse" not in files or "upstream_reply.sse" in files, name_of(case)
+        names = {file.name for file in case.iterdir()}
+        assert names <= NAMES | {"reading.json"}, name_of(case)
+        assert {"request.json", "upstream_request.json", "reading.json"} <= names, name_of(case)
+        assert len(names & {"upstream_reply.json", "upstream_reply.sse"}) == 1, name_of(case)
+        assert "client_reply.sse" not in names or "upstream_reply.sse" in names, name_of(case)
         assert set(reading_of(case)) <= MEMBERS, name_of(case)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from types import ModuleType
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from msgspec import Struct
 
@@ -61,7 +61,10 @@ class Slice(io.RawIOBase):
         return data
 
 
-def look_at(file: IO[bytes], size: int, member: str) -> Picture:
+Readable = Slice | io.BytesIO
+
+
+def look_at(file: Readable, size: int, member: str) -> Picture:
     """What a picture is. Raises BadRequest naming `member`: empty, no picture, damaged, cut short, too large."""
     if size <= 0:
         raise _bad(member, "is empty; send a picture", "image_empty")
@@ -112,7 +115,7 @@ def _pillow() -> ModuleType:
     return Image
 
 
-def _opened(file: IO[bytes], member: str) -> Any:
+def _opened(file: Readable, member: str) -> Any:
     """A PIL image, its header read and nothing more."""
     pil = _pillow()
     try:
@@ -139,7 +142,7 @@ def _decoded(picture: Any, member: str) -> None:
         raise _damaged(member) from error
 
 
-def _check_length(file: IO[bytes], size: int, member: str) -> None:
+def _check_length(file: Readable, size: int, member: str) -> None:
     """A RIFF file says how long it is."""
     file.seek(4)
     if int.from_bytes(file.read(4), "little") + 8 > size:

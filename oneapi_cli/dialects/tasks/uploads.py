@@ -1,29 +1,15 @@
-"""Forms that clients upload, as dialects see them: a table of contents, and the file in which the bytes lie."""
+"""What a door that takes forms offers beside a `Dialect`."""
 
 from __future__ import annotations
 
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from msgspec import Struct
-
-from ...framing.multipart import Form, Part, Piece
 from ...values.asks import Change, Measure, Wanted
-
-
-class Upload(Struct, frozen=True):
-    """file: seekable, positions in it are the form's offsets. Whoever reads it seeks first."""
-
-    form: Form
-    file: BinaryIO
-
-    def content(self, part: Part) -> bytes:
-        """A part's own bytes, in memory: for pictures that have to be sent in another form."""
-        self.file.seek(part.content.start)
-        return self.file.read(part.content.size)
+from ...values.uploads import Form, Piece, Upload
 
 
 class FormDialect(Protocol):
-    """A door that takes forms: module-level functions beside those of `Dialect`, which read what comes back."""
+    """A door that takes forms: members beside those of `Dialect`, which read what comes back."""
 
     NAME: str
 
@@ -36,6 +22,10 @@ class FormDialect(Protocol):
 
         Raises BadRequest: what is no picture, or no sound, or (code `audio_unreadable`) of no length that can be read.
         """
+        ...
+
+    def guess_form(self, upload: Upload, wanted: Wanted) -> Measure:
+        """The same where files cannot be measured, by their sizes."""
         ...
 
     def rewrite_form(self, form: Form, wanted: Wanted, change: Change) -> tuple[tuple[Piece, ...], tuple[str, ...]]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from oneapi_cli.framing.multipart import Form, FormReader, Piece, Span, boundary_of, rewritten, size_of
+from oneapi_cli.framing.multipart import FormReader, boundary_of, rewritten
 from oneapi_cli.values.errors import BadRequest, TooLarge
+from oneapi_cli.values.uploads import Form, Piece, Span, size_of
 
 TYPE = "multipart/form-data; boundary=frontier"
 SOUND = b"RIFF\x00\r\n--fronti\r\n\r\n--frontie\x00" + bytes(range(256)) * 3
