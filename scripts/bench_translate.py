@@ -187,10 +187,10 @@ async def _compare(session: aiohttp.ClientSession, url: str, pid: int) -> float:
 
 
 async def _memory(session: aiohttp.ClientSession, url: str, pid: int) -> float:
-    """MiB that a stream of 100 MB adds, after one of the same kind has been served."""
+    """MiB that a stream of 100 MB adds, after one of the same kind, for which the vocabulary was loaded."""
     grown = 0.0
     for model in ("relayed", "translated"):
-        await _stream(session, url, _body(model))
+        await _stream(session, url, _body(model, "large"))
         before = memory_mib(pid)
         size = await _stream(session, url, _body(model, "large"))
         added = memory_mib(pid) - before

@@ -164,7 +164,7 @@ def _missing_options(stated: ChannelConfig, vendor: Vendor) -> list[str]:
     """Marks of the vendor's URLs that nothing in the channel fills."""
     base = stated.base_url or vendor.base
     marks = dict.fromkeys(mark for text in (base, *vendor.speaks.values()) for mark in _MARK.findall(text))
-    filled = {"model", *_options(stated)} | ({"api_version"} if stated.api_version else set())
+    filled = {"model", *vendor.fills, *_options(stated)} | ({"api_version"} if stated.api_version else set())
     return [mark for mark in marks if mark not in filled]
 
 

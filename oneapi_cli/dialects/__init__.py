@@ -10,11 +10,12 @@ Decisions that live here:
 """
 
 from .dialect import Dialect, Listener, ReplyHead, ReplyReading, Speaker, StreamScanner, VendorError
-from .registry import DIALECTS, FOLLOWS, LISTENERS, SPEAKERS
+from .registry import DIALECTS, FOLLOWS, FORMS, LISTENERS, SPEAKERS
 
 __all__ = [
     "DIALECTS",
     "FOLLOWS",
+    "FORMS",
     "LISTENERS",
     "SPEAKERS",
     "Dialect",

@@ -198,18 +198,18 @@ def _output(wanted: OutputFormat | None, traits: Traits, *, thinks: bool) -> _Ou
         return _Output(form="native", config={"type": "json_schema", "schema": enforced}, notes=changed)
     notes = ("changed:response_format",)
     if refuses_force(traits) or (schema is None and thinks and traits.thinking):
-        return _Output(form="words", words=_words(wanted), notes=notes)
-    return _Output(form="tool", tool=_stand_in(wanted), notes=notes)
+        return _Output(form="words", words=words_for(wanted), notes=notes)
+    return _Output(form="tool", tool=stand_in_for(wanted), notes=notes)
 
 
-def _words(wanted: OutputFormat) -> str:
+def words_for(wanted: OutputFormat) -> str:
     if wanted.schema is None:
         return "Answer with one JSON object and nothing else: no other text, no code fence."
     schema = msgspec.json.encode(wanted.schema).decode()
     return f"Answer with JSON that fits this JSON Schema and nothing else: no other text, no code fence.\n\n{schema}"
 
 
-def _stand_in(wanted: OutputFormat) -> dict[str, Any]:
+def stand_in_for(wanted: OutputFormat) -> dict[str, Any]:
     about = wanted.description or "Gives the answer. Call it once, with the whole answer as its input."
     schema = dict(wanted.schema) if wanted.schema else {"type": "object", "additionalProperties": True}
     if is_object(schema) and not {"anyOf", "oneOf", "allOf", "$ref"} & schema.keys():

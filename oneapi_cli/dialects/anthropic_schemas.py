@@ -57,7 +57,7 @@ def fits(schema: Schema) -> bool:
 
 def is_object(schema: Schema) -> bool:
     """Whether it describes an object, as far as its root says."""
-    return schema.get("type", "object") == "object"
+    return bool(schema.get("type", "object") == "object")
 
 
 def object_schema(schema: Schema | None) -> dict[str, Any]:

@@ -131,6 +131,6 @@ def texts_of(events: list[bytes]) -> list[str]:
                 texts.setdefault((place, f"start{number}"), []).append(text)
         elif kind == "content_block_delta" and isinstance(delta := payload.get("delta"), dict):
             for member in _DELTAS:
-                if isinstance(text := delta.get(member), str) and text:
-                    texts.setdefault((place, member), []).append(text)
+                if isinstance(piece := delta.get(member), str) and piece:
+                    texts.setdefault((place, member), []).append(piece)
     return ["".join(parts) for parts in texts.values()]

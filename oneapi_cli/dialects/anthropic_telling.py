@@ -91,6 +91,8 @@ class MessageStream:
         """`message_delta` with the whole usage, and `message_stop`."""
         over = self._finished
         choice = Choice(parts=(), finish=over.finish, explanation=over.explanation)
+        usage = usage_block(self._usage)
+        del usage["service_tier"], usage["cache_creation"]  # said at the start
         last = {
             "type": "message_delta",
             "delta": {
@@ -98,9 +100,8 @@ class MessageStream:
                 "stop_sequence": over.stop_sequence or None,
                 "stop_details": stop_details(choice),
             },
-            "usage": usage_block(self._usage),
+            "usage": usage,
         }
-        del last["usage"]["service_tier"], last["usage"]["cache_creation"]  # said at the start
         parts = (self._begin(), self._stop(), b"event: message_delta\ndata: ", _encode(last), b"\n\n", _MESSAGE_STOP)
         return b"".join(parts)
 
@@ -198,7 +199,7 @@ class MessageStream:
         if self._begun:
             return b""
         self._begun = True
-        message = {
+        message: dict[str, Any] = {
             "id": message_id(self._started.id, self._head),
             "type": "message",
             "role": "assistant",

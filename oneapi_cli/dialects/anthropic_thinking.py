@@ -33,7 +33,7 @@ _BUDGETS: Mapping[str, int] = {
     "xhigh": 32_768,
     "max": 32_768,
 }
-_UNSAID = "medium"
+_UNSAID = 8_192
 
 
 class Thoughts(Struct, frozen=True, kw_only=True):
@@ -79,16 +79,12 @@ def _budgeted(asked: Reasoning, limit: int) -> Thoughts:
     given = asked.budget
     if given is not None and LEAST_BUDGET <= given < limit:
         return _with_budget(asked, given)
-    wish = given if given is not None and given > 0 else _BUDGETS[asked.effort if _is_effort(asked) else _UNSAID]
+    wish = given if given is not None and given > 0 else _BUDGETS.get(asked.effort or "", _UNSAID)
     budget = min(max(wish, LEAST_BUDGET), limit - _ROOM)
     if budget < LEAST_BUDGET:
         return Thoughts(notes=("dropped:reasoning",))
     changed = ("changed:thinking_budget",) if given is not None and given > 0 else ()
     return _with_budget(asked, budget, changed)
-
-
-def _is_effort(asked: Reasoning) -> bool:
-    return asked.effort in _BUDGETS
 
 
 def _with_budget(asked: Reasoning, budget: int, notes: tuple[str, ...] = ()) -> Thoughts:
@@ -100,8 +96,8 @@ def _with_budget(asked: Reasoning, budget: int, notes: tuple[str, ...] = ()) -> 
 
 def _adaptive(asked: Reasoning, traits: Traits, *, wants: bool | None, forced: bool) -> Thoughts:
     if forced and not refuses_force(traits):
-        notes = ("dropped:reasoning",) if wants else ()
-        return Thoughts(config={"type": "disabled"} if traits.thinks == "default" else None, notes=notes)
+        dropped = ("dropped:reasoning",) if wants else ()
+        return Thoughts(config={"type": "disabled"} if traits.thinks == "default" else None, notes=dropped)
     if wants is False:
         return _off(traits)
     effort, notes = _effort(asked, traits)

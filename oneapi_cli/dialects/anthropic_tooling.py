@@ -131,7 +131,8 @@ def _search_options(own: object) -> Entry:
     found: Entry = {}
     place = own.get("user_location")
     if isinstance(place, Mapping):
-        near = place.get("approximate") if isinstance(place.get("approximate"), Mapping) else place
+        inner = place.get("approximate")
+        near = inner if isinstance(inner, Mapping) else place
         known = {name: near[name] for name in ("city", "region", "country", "timezone") if near.get(name)}
         found = {"user_location": {"type": "approximate", **known}} if known else {}
     filters = own.get("filters")

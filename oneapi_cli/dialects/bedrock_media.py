@@ -95,7 +95,9 @@ def _document_format(media: Media) -> str:
     known = DOCUMENTS.get(kind) or _by_extension(media, EXTENSIONS)
     if known is None and media.data.startswith("JVBERi0"):
         known = "pdf"
-    if known is None and (media.text or kind.startswith("text/") or kind in TEXTUAL or kind.endswith(("+json", "+xml"))):
+    if known is None and (
+        media.text or kind.startswith("text/") or kind in TEXTUAL or kind.endswith(("+json", "+xml"))
+    ):
         known = "txt"
     if known is None:
         raise _bad(f"has a document of type {media.media_type[:60]!r}; {', '.join(sorted(EXTENSIONS))} are taken")

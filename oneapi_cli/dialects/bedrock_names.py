@@ -108,7 +108,7 @@ SOUNDS: Mapping[str, str] = {
 }
 
 MEDIA_TYPES: Mapping[str, str] = {
-    **{format: media_type for media_type, format in reversed(SOUNDS.items())},
-    **{format: media_type for media_type, format in reversed(IMAGES.items())},
+    **{format: media_type for media_type, format in reversed(list(SOUNDS.items()))},
+    **{format: media_type for media_type, format in reversed(list(IMAGES.items()))},
 }
 """Format of a picture or sound that a model made → its media type."""

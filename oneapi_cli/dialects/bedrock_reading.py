@@ -19,7 +19,19 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from ..values.conversation import Choice, Citation, FinishReason, Hosted, Media, Opaque, Part, Reply, Text, Thinking, ToolCall
+from ..values.conversation import (
+    Choice,
+    Citation,
+    FinishReason,
+    Hosted,
+    Media,
+    Opaque,
+    Part,
+    Reply,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from ..values.errors import Malformed
 from ..values.vendor import Quirks
 from .anthropic_names import JSON_TOOL, JSON_TOOLS
@@ -178,7 +190,7 @@ def citation_of(each: Block) -> Citation:
     )
 
 
-def media_of(kind: str, block: Block) -> list[Part]:
+def media_of(kind: str, block: Block) -> list[Media]:
     """A picture or sound that the model made; what it keeps elsewhere is its address."""
     source = object_of(block.get("source"))
     media_type = MEDIA_TYPES.get(text_of(block.get("format")), "")

@@ -1,4 +1,5 @@
-"""Calls in a history: ids for those that have none, names for results that do not say theirs, arguments as text.
+"""Tools and calls for formats like OpenAI's: ids for calls that have none, names for results that do not say theirs,
+arguments as text or object, and what takes free text as a function with one member, `input`.
 
 Formats differ in what a call must have. A client's format may know calls by name and place alone (Gemini's does), and
 a vendor's wants ids; or the other way round.
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..values.conversation import ToolCall, ToolResult, Turn
+from ..values.conversation import Tool, ToolCall, ToolResult, Turn
 
 _anything = msgspec.json.Decoder()
 
@@ -46,6 +47,36 @@ class CallIds:
     def name_of(self, result: ToolResult) -> str:
         """The tool's name, "" where no call of this id says it."""
         return result.name or self._names.get(self._ids[id(result)], "")
+
+
+def merged(turns: Sequence[Turn]) -> list[Turn]:
+    """Neighbouring turns of the user, and of the assistant, as one each: what answers calls then stands in the turn
+    right after all of them."""
+    found: list[Turn] = []
+    for turn in turns:
+        if found and found[-1].role == turn.role and turn.role in ("user", "assistant"):
+            found[-1] = Turn(role=turn.role, parts=(*found[-1].parts, *turn.parts), name=found[-1].name)
+        else:
+            found.append(turn)
+    return found
+
+
+def function_tool(tool: Tool) -> dict[str, Any]:
+    """`{"type": "function", "function": {"name", "description", "parameters"}}`, the latter always an object schema."""
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.custom:
+        text = {"type": "string", "description": _grammar(tool)}
+        function["parameters"] = {"type": "object", "properties": {"input": text}, "required": ["input"]}
+    else:
+        function["parameters"] = {"type": "object", "properties": {}, **(tool.schema or {})}
+    return {"type": "function", "function": function}
+
+
+def _grammar(tool: Tool) -> str:
+    definition = (tool.grammar or {}).get("definition")
+    return f"Free text of this grammar:\n{definition}" if isinstance(definition, str) else "Free text."
 
 
 def arguments_text(call: ToolCall) -> str:

@@ -25,6 +25,7 @@ from .dialect import VendorError
 from .openai_errors import decode_error
 from .vendor_values import object_of, objects_of, text_of
 
+
 def decode_reply(payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorError:
     """A whole 2xx body. A generation that failed before it said anything is an error. Raises Malformed."""
     message = payload.get("message")
@@ -45,6 +46,8 @@ def decode_reply(payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorEr
 
 def _parts(message: Mapping[str, Any]) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     parts: list[Part] = []
+    if plan := text_of(message.get("tool_plan")):
+        parts.append(Thinking(text=plan, sealed=sealed("tool_plan", plan)))
     content = message.get("content")
     for item in ({"type": "text", "text": content},) if isinstance(content, str) else objects_of(content):
         if thought := text_of(item.get("thinking")):
@@ -52,8 +55,6 @@ def _parts(message: Mapping[str, Any]) -> tuple[tuple[Part, ...], tuple[str, ...
         elif said := text_of(item.get("text")):
             parts.append(Text(text=said))
     notes = _cite(parts, message)
-    if plan := text_of(message.get("tool_plan")):
-        parts.append(Thinking(text=plan, sealed=sealed("tool_plan", plan)))
     for call in objects_of(message.get("tool_calls")):
         function = object_of(call.get("function"))
         arguments = text_of(function.get("arguments")) or "{}"

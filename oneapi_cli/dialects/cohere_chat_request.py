@@ -4,7 +4,8 @@ What Cohere has in its own way:
 
 * tool results are messages of their own and hold text alone: pictures in them follow in a user's message;
 * one tool cannot be forced by name, so it is sent alone and a call is required;
-* documents to be cited stand beside the messages; any other plain-text document is text among text;
+* a plain-text document is text among text (Cohere's own `documents` stand beside the messages: `extras` may bring
+  them);
 * `p` ends at 0.99, the penalties lie in 0…1, and there are at most five stop sequences: what lies outside is brought
   to the nearest bound, and noted;
 * a response format does not go with tools or documents.
@@ -34,9 +35,9 @@ from ..values.conversation import (
 )
 from ..values.errors import BadRequest
 from ..values.vendor import Quirks, Traits
-from .calls import CallIds, arguments_text
+from .calls import CallIds, arguments_text, function_tool, merged
 from .cohere_chat_parts import NAME
-from .remainder import document_text, remainder, result_text
+from .remainder import check_answerable, document_text, remainder, result_text
 
 MOST_STOPS = 5
 MOST_K = 500
@@ -61,17 +62,14 @@ _CARRIED = frozenset(
 )
 _EXTRAS = frozenset({"safety_mode", "documents", "citation_options", "strict_tools", "priority"})
 
-_NO_ARGUMENTS: Mapping[str, Any] = {"type": "object", "properties": {}}
-
 
 def encode_request(talk: Conversation, quirks: Quirks, traits: Traits) -> tuple[dict[str, Any], Notes]:
     """See `Speaker`. Raises BadRequest for sound, film, files and documents that are not text."""
+    check_answerable(talk)
     notes = remainder(talk, _CARRIED, _EXTRAS)
-    messages = _Messages(talk.turns, notes)
-    body: dict[str, Any] = {"model": talk.model, "messages": messages.all(), "stream": talk.stream}
+    messages = _Messages(talk.turns, notes).all()
+    body: dict[str, Any] = {"model": talk.model, "messages": messages, "stream": talk.stream}
     body |= {name: value for name, value in talk.extras.items() if name in _EXTRAS}
-    if messages.documents:
-        body["documents"] = [*(body.get("documents") or ()), *messages.documents]
     body |= _tools(talk, notes)
     body |= _sampling(talk, notes)
     if talk.limit is not None:
@@ -89,12 +87,11 @@ def encode_request(talk: Conversation, quirks: Quirks, traits: Traits) -> tuple[
 
 
 class _Messages:
-    """Turns → messages. documents: what stands beside them, to be cited."""
+    """Turns → messages. What would be empty is left out."""
 
     def __init__(self, turns: Sequence[Turn], notes: list[str]) -> None:
-        self._turns, self._notes = turns, notes
+        self._turns, self._notes = merged(turns), notes
         self._ids = CallIds(turns)
-        self.documents: list[dict[str, Any]] = []
 
     def all(self) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = []
@@ -106,27 +103,22 @@ class _Messages:
             else:
                 text = "\n\n".join(self._text(part) for part in turn.parts)
                 messages.append({"role": "system", "content": text})
-        return messages
+        return [each for each in messages if each["role"] == "tool" or each.get("content") or "tool_calls" in each]
 
     def _user(self, turn: Turn) -> list[dict[str, Any]]:
         """The results first, as each must follow its call, then what else was said."""
-        messages = []
+        messages: list[dict[str, Any]] = []
         rest: list[Part] = [part for part in turn.parts if not isinstance(part, ToolResult)]
         shown: list[Part] = []
         for part in turn.parts:
             if isinstance(part, ToolResult):
-                messages.append({"role": "tool", "tool_call_id": self._ids.of(part), "content": self._result(part)})
+                messages.append({"role": "tool", "tool_call_id": self._ids.of(part), "content": result_text(part)})
                 shown += [inner for inner in part.content if isinstance(inner, Media) and not inner.text]
         if shown:
             self._notes.append("changed:tool_result_media")
-        if rest or shown or not messages:
+        if rest or shown:
             messages.append({"role": "user", "content": self._content([*shown, *rest])})
         return messages
-
-    def _result(self, result: ToolResult) -> str:
-        if result.is_error:
-            self._notes.append("dropped:is_error")
-        return result_text(result)
 
     def _content(self, parts: Iterable[Part]) -> str | list[dict[str, Any]]:
         """A text alone as a string, anything more as a list."""
@@ -134,8 +126,6 @@ class _Messages:
         for part in parts:
             if isinstance(part, Media) and part.kind == "image":
                 items.append(_image(part))
-            elif isinstance(part, Media) and part.text and part.cites:
-                self.documents.append(_document(part, len(self.documents)))
             elif text := self._text(part):
                 items.append({"type": "text", "text": text})
         if not items:
@@ -146,10 +136,12 @@ class _Messages:
         if isinstance(part, Text | Refusal):
             return part.text
         if isinstance(part, Media) and part.text:
+            if part.cites:
+                self._notes.append("dropped:citations")
             return document_text(part.name, part.text)
         if isinstance(part, Media):
             raise BadRequest(
-                f"Cohere's chat takes text and images, not this {part.kind}: give its text instead", member="messages"
+                f"`messages` has a {part.kind}, which this model does not take: give its text instead", member="messages"
             )
         return ""
 
@@ -211,42 +203,29 @@ class _Messages:
 
 def _image(media: Media) -> dict[str, Any]:
     if media.file_id:
-        raise BadRequest("Cohere's chat cannot reach a file that another vendor keeps", member="messages")
+        raise BadRequest("`messages` refers to an image that this model's vendor cannot read: send its bytes", member="messages")
     url = f"data:{media.media_type or 'image/png'};base64,{media.data}" if media.data else media.url
     image = {"url": url, "detail": media.detail} if media.detail in ("auto", "low", "high") else {"url": url}
     return {"type": "image_url", "image_url": image}
 
 
-def _document(media: Media, number: int) -> dict[str, Any]:
-    data = {"title": media.name, "text": media.text} if media.name else {"text": media.text}
-    return {"id": f"doc:{number}", "data": data}
-
-
 def _tools(talk: Conversation, notes: list[str]) -> dict[str, Any]:
     """`tools`, `tool_choice` and `strict_tools`; auto is what Cohere does unasked."""
     choice = talk.tool_choice
-    tools = [tool for tool in talk.tools if not tool.custom]
-    if len(tools) < len(talk.tools):
-        notes.append("dropped:tool:custom")
+    tools = talk.tools
     if choice is not None and choice.names and {tool.name for tool in tools} - set(choice.names):
-        tools = [tool for tool in tools if tool.name in choice.names]
+        tools = tuple(tool for tool in tools if tool.name in choice.names)
         notes.append("changed:tool_choice")
     if not tools:
         if choice is not None and choice.mode in ("required", "named"):
             notes.append("dropped:tool_choice")
         return {}
-    body: dict[str, Any] = {"tools": [_tool(tool) for tool in tools]}
+    if any(tool.custom for tool in tools):
+        notes.append("changed:tool:custom")
+    body: dict[str, Any] = {"tools": [function_tool(tool) for tool in tools]}
     if choice is not None and choice.mode != "auto":
         body["tool_choice"] = "NONE" if choice.mode == "none" else "REQUIRED"
     return body | _strict(tools, notes)
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": tool.name}
-    if tool.description:
-        function["description"] = tool.description
-    function["parameters"] = tool.schema or _NO_ARGUMENTS
-    return {"type": "function", "function": function}
 
 
 def _strict(tools: Sequence[Tool], notes: list[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from .vendor_values import decoded_object, object_of, objects_of, text_of
 
 _DONE = b"[DONE]"
 
+
 def decode_stream(quirks: Quirks) -> Decoder:
     return Decoder()
 

@@ -72,14 +72,17 @@ class Reader:
         self._answered: list[tuple[str, str]] = []
 
     def turns(self, body: Object) -> tuple[Turn, ...]:
-        """Raises BadRequest naming the place."""
-        found = []
+        """A model's contents in a row are one turn, whose calls are answered together. Raises BadRequest naming the
+        place."""
+        found: list[Turn] = []
         for place, content in objects_at(body, "contents"):
             role = _role(content, place)
             parts: list[Part] = []
             for where, part in objects_at(content, "parts", place):
                 parts += self._parts(part, where)
-            if parts:
+            if parts and role == "assistant" and found and found[-1].role == role:
+                found[-1] = Turn(role=role, parts=(*found[-1].parts, *parts))
+            elif parts:
                 found.append(Turn(role=role, parts=tuple(parts)))
             elif role == "user":
                 raise fault(at(place, "parts"), "is required and must not be empty")

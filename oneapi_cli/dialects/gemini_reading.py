@@ -33,6 +33,11 @@ from .vendor_values import decoded_object, object_of, objects_of, text_of
 MOST_TEXT = 1 << 20
 """Characters of an answer that are kept to find its citations in."""
 
+_SOURCES = ("groundingMetadata", "citationMetadata", "urlContextMetadata")
+
+UNREAD = 8
+"""Events whose usage may wait for the next one's: reading it costs as much as all the rest of an event."""
+
 _FINISHES: dict[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
@@ -104,11 +109,11 @@ def refusal_in(payload: Mapping[str, Any]) -> VendorError | None:
 
 
 class _Candidate:
-    """One candidate's state. texts: what its text parts say, as far as kept."""
+    """One candidate's state. texts: what its text parts say, in pieces, as far as kept."""
 
     def __init__(self, number: int) -> None:
         self.writer = PartWriter(number)
-        self.texts: list[str] = []
+        self.texts: list[list[str]] = []
         self.kept = 0
         self.in_text = False
         self.signature: Opaque | None = None  # of the text that is open: told when it is over
@@ -130,6 +135,9 @@ class Decoder:
         self._model = ""
         self._queries: set[str] = set()
         self._has_output = False
+        self._block: dict[str, Any] | None = None
+        self._unread = 0
+        self._over = False  # a candidate has finished
         self.logprobs: dict[int, Any] = {}
 
     def feed(self, frame: Frame) -> list[Event]:
@@ -149,7 +157,7 @@ class Decoder:
         return self._with_usage(payload, events)
 
     def close(self) -> list[Event]:
-        events: list[Event] = []
+        events: list[Event] = self._usage()
         for state in self._candidates.values():
             events += self._cite(state) + self._end_text(state)
             if state.partial is not None:
@@ -170,21 +178,34 @@ class Decoder:
         return [Started(id=self._id, model=self._model)]
 
     def _with_usage(self, payload: Mapping[str, Any], events: list[Event]) -> list[Event]:
-        """Usage that tells the prompt alone stands before what the event said, since it does not count that."""
+        """Usage is read now and then, and when it may be the last. One that tells the prompt alone stands before what
+        its event said, since it does not count that."""
         block = payload.get("usageMetadata")
         if not isinstance(block, dict):
             return events
         whole = has_output(block)
         if self._has_output and not whole:
             return events
-        self._has_output = whole
-        usage = usage_from(block, charged(self._queries, self._model))
-        if usage is None:
-            return events
-        return [*events, UsageSeen(usage=usage)] if whole or self._whole else [UsageSeen(usage=usage), *events]
+        is_first = self._block is None
+        self._has_output, self._block = whole, block
+        self._unread += 1
+        if not whole and not self._whole:
+            return [*self._usage(), *events] if is_first else events
+        over = self._whole or self._over or self._unread > UNREAD
+        return [*events, *self._usage()] if over else events
+
+    def _usage(self) -> list[Event]:
+        """The last usage there is, where it has not been told."""
+        if self._block is None or not self._unread:
+            return []
+        self._unread = 0
+        usage = usage_from(self._block, charged(self._queries, self._model))
+        return [] if usage is None else [UsageSeen(usage=usage)]
 
     def _candidate(self, number: int, candidate: Mapping[str, Any]) -> list[Event]:
-        state = self._candidates.setdefault(number, _Candidate(number))
+        state = self._candidates.get(number)
+        if state is None:
+            state = self._candidates[number] = _Candidate(number)
         parts = objects_of(object_of(candidate.get("content")).get("parts"))
         logprobs = _logprobs(candidate.get("logprobsResult"))
         if self._whole:
@@ -223,18 +244,21 @@ class Decoder:
         return events
 
     def _note_sources(self, state: _Candidate, candidate: Mapping[str, Any]) -> None:
-        for name in ("groundingMetadata", "citationMetadata", "urlContextMetadata"):
-            if found := object_of(candidate.get(name)):
+        for name in _SOURCES:
+            if name in candidate and (found := object_of(candidate[name])):
                 state.grounding[name] = found
                 self._queries |= queries_in(found)
 
     def _note_finish(self, state: _Candidate, candidate: Mapping[str, Any]) -> None:
         reason = text_of(candidate.get("finishReason"))
         if reason and reason != "FINISH_REASON_UNSPECIFIED":
-            state.finish = reason
+            state.finish, self._over = reason, True
             state.message = text_of(candidate.get("finishMessage"))
 
     def _part(self, state: _Candidate, part: Mapping[str, Any], logprobs: Any) -> list[Event]:
+        text = part.get("text")
+        if len(part) == 1 and isinstance(text, str):
+            return self._text(state, text, "", logprobs)
         signature = text_of(part.get("thoughtSignature"))
         if any(part.get(name) is not None for name in HOSTED):
             kind = next(HOSTED[name] for name in HOSTED if part.get(name) is not None)
@@ -242,7 +266,6 @@ class Decoder:
             return [*self._end_text(state), *state.writer.hosted(hosted)]
         if part.get("thought") is True:
             return self._thought(state, part, signature)
-        text = part.get("text")
         if isinstance(text, str):
             return self._text(state, text, signature, logprobs)
         call = part.get("functionCall")
@@ -281,9 +304,9 @@ class Decoder:
             return events
         if not state.in_text:
             state.in_text = True
-            state.texts.append("")
+            state.texts.append([])
         if state.kept < MOST_TEXT:
-            state.texts[-1] += text
+            state.texts[-1].append(text)
             state.kept += len(text)
         return [*events, *state.writer.text(text, logprobs)]
 
@@ -335,7 +358,7 @@ class Decoder:
             return []
         last = len(state.texts) - 1 if state.in_text else None
         events: list[Event] = []
-        for each in places_in(state.grounding, state.texts):
+        for each in places_in(state.grounding, ["".join(pieces) for pieces in state.texts]):
             citation = each.citation
             if each.text != last or last is None:
                 citation = replace(citation, start=None, end=None)

@@ -24,7 +24,7 @@ from ..values.usage import Usage
 from ..values.vendor import Quirks
 from .dialect import ReplyReading, VendorError
 from .gemini_errors import error_in
-from .gemini_usage import charged, has_output, queries_in, read_usage, usage_of
+from .gemini_usage import charged, queries_in, read_usage, usage_of
 
 UNREPORTED_BYTES = 64 << 10
 
@@ -54,7 +54,24 @@ class _Chunk(Struct, gc=False):
     error: Raw = _NONE
 
 
+class _PlainCandidate(Struct, gc=False):
+    finishReason: None = None
+    groundingMetadata: None = None
+
+
+class _Plain(Struct, gc=False):
+    """An event in which nothing matters but usage; typed so, any other is a fault to the decoder."""
+
+    candidates: list[_PlainCandidate]
+    usageMetadata: Raw
+    promptFeedback: None = None
+    error: None = None
+
+
 _chunk = msgspec.json.Decoder(_Chunk)
+_plain = msgspec.json.Decoder(_Plain)
+_BLANK = b"\r\n\r\n"
+_OUTPUT = b'sTokenCount"'  # of candidates and thoughts; prompt, cached content and total end otherwise
 
 
 class Scanner:
@@ -114,8 +131,17 @@ class Scanner:
             raise self._fault
         out: list[bytes] = []
         try:
-            for event in split_events(self._splitter.feed_block(chunk)):
-                self._place(event, out)
+            block = self._splitter.feed_block(chunk)
+            if _is_one_line_each(block):
+                for line in block.split(_BLANK)[:-1]:
+                    event, data = line + _BLANK, line[6:]
+                    if self._kept or not self._passes(data):
+                        self._place(event, data, out)
+                    else:
+                        out.append(event)
+            else:
+                for event in split_events(block):
+                    self._place(event, parse_event(event).data, out)
         except Malformed as fault:
             self._fault = fault
             if not out:
@@ -139,21 +165,31 @@ class Scanner:
             return
         out: list[bytes] = []
         try:
-            self._place(rest, out)
+            self._place(rest, parse_event(rest).data, out)
         except Malformed:
             self._broken = True
         else:
             self._kept = [*out, *self._kept]
 
-    def _place(self, event: bytes, out: list[bytes]) -> None:
+    def _passes(self, data: bytes) -> bool:
+        """Whether this is an event like most: more text, and all of it counted. False is never wrong: it only costs
+        the closer look."""
+        try:
+            raw = bytes(_plain.decode(data).usageMetadata)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        if _OUTPUT not in raw:
+            return False
+        self._report(raw)
+        return True
+
+    def _place(self, event: bytes, data: bytes | None, out: list[bytes]) -> None:
         """Read one raw event; what may go on is put into `out`."""
-        data = parse_event(event).data
         if not data:  # a comment: it goes where the events around it go
             (self._kept if self._kept else out).append(event)
             return
         self._read(data)
-        reports = self._note_usage(data)
-        if not reports:
+        if not self._note_usage():
             self._remember(event)
         if self.finished and self.error is None:
             out += self._kept
@@ -183,20 +219,26 @@ class Scanner:
 
     _latest = _Chunk()
 
-    def _note_usage(self, data: bytes) -> bool:
+    def _note_usage(self) -> bool:
         """Keep what an event reports; whether that covers what it produced."""
         raw = bytes(self._latest.usageMetadata)
         if not raw.startswith(b"{"):
             return False
-        whole = has_output(_anything.decode(raw))
+        whole = _OUTPUT in raw
         if not whole and self._block is not None and not self.usage_is_early:
             return False  # it says less than is known
-        self._block, self._usage = raw, None
-        self.usage_is_early = not whole
         if whole:
+            self._report(raw)
+            return True
+        self._block, self._usage, self.usage_is_early = raw, None, True
+        return False
+
+    def _report(self, raw: bytes) -> None:
+        """Usage that covers all there was so far."""
+        self._block, self._usage, self.usage_is_early = raw, None, False
+        if self._seen or self._unreported:
             self._seen, self._seen_bytes = [], 0
             self._unreported, self._unreported_bytes = [], 0
-        return whole
 
     def _remember(self, event: bytes) -> None:
         if self._block is None or self.usage_is_early:
@@ -207,6 +249,14 @@ class Scanner:
         self._unreported_bytes += len(event)
         while self._unreported_bytes > 2 * UNREPORTED_BYTES and len(self._unreported) > 1:
             self._unreported_bytes -= len(self._unreported.pop(0))
+
+
+def _is_one_line_each(block: bytes) -> bool:
+    """Whether a block is events of one `data: {…}` line each, as Google's are: those need no regular expressions."""
+    events = block.count(_BLANK)
+    if not block.endswith(_BLANK) or block.count(b"\n") != 2 * events or block.count(b"\r") != 2 * events:
+        return False
+    return block.isascii() and block.startswith(b"data: {") and block.count(b"\r\n\r\ndata: {") == events - 1
 
 
 def _finishes(reason: object) -> bool:

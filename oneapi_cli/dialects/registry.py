@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import oneapi_cli.dialects.anthropic_messages as anthropic_messages
+import oneapi_cli.dialects.bedrock_converse as bedrock_converse
+import oneapi_cli.dialects.cohere_chat as cohere_chat
 import oneapi_cli.dialects.gemini as gemini
 import oneapi_cli.dialects.openai_chat as openai_chat
 import oneapi_cli.dialects.openai_completions as openai_completions
 import oneapi_cli.dialects.openai_embeddings as openai_embeddings
+import oneapi_cli.dialects.openai_images as openai_images
 import oneapi_cli.dialects.openai_moderations as openai_moderations
 import oneapi_cli.dialects.openai_responses as openai_responses
+import oneapi_cli.dialects.openai_speech as openai_speech
 
 from .dialect import Dialect, Follower, Listener, Speaker
+from .openai_image_edits import edits, variations
+from .openai_transcriptions import transcriptions, translations
+from .tasks.uploads import FormDialect
 
 DIALECTS: Mapping[str, Dialect] = {
     anthropic_messages.NAME: anthropic_messages,
@@ -22,7 +29,16 @@ DIALECTS: Mapping[str, Dialect] = {
     openai_embeddings.NAME: openai_embeddings,
     openai_moderations.NAME: openai_moderations,
     openai_responses.NAME: openai_responses,
+    openai_images.NAME: openai_images,
+    edits.NAME: edits,
+    variations.NAME: variations,
+    openai_speech.NAME: openai_speech,
+    transcriptions.NAME: transcriptions,
+    translations.NAME: translations,
 }
+
+FORMS: Mapping[str, FormDialect] = {each.NAME: each for each in (edits, variations, transcriptions, translations)}
+"""Doors that take forms."""
 
 LISTENERS: Mapping[str, Listener] = {
     anthropic_messages.NAME: anthropic_messages,
@@ -33,6 +49,8 @@ LISTENERS: Mapping[str, Listener] = {
 
 SPEAKERS: Mapping[str, Speaker] = {
     anthropic_messages.NAME: anthropic_messages,
+    bedrock_converse.NAME: bedrock_converse,
+    cohere_chat.NAME: cohere_chat,
     gemini.NAME: gemini,
     openai_chat.NAME: openai_chat,
 }

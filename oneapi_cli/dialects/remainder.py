@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 
 from ..values.conversation import Conversation, Reasoning, Text, ToolResult
+from ..values.errors import BadRequest
 
 NO_TIER = frozenset({"", "auto", "default", "standard", "standard_only"})
 """Tiers that ask for nothing beyond what everybody gets."""
@@ -21,6 +22,14 @@ def remainder(talk: Conversation, carried: Set[str], extras: Set[str] = frozense
     if "cache" not in carried and _has_cache_marks(talk):
         notes.append("dropped:cache_control")
     return [*notes, *(f"dropped:{name}" for name in talk.extras if name not in extras)]
+
+
+def check_answerable(talk: Conversation) -> None:
+    """Raises BadRequest for what nobody would want left out: several answers, sound."""
+    if talk.outputs > 1:
+        raise BadRequest("`n` must be 1: this model answers once per request", member="n")
+    if "audio" in talk.modalities:
+        raise BadRequest("`modalities` asks for sound, which this model does not make", member="modalities")
 
 
 def _said(talk: Conversation) -> Iterator[tuple[str, str]]:
@@ -69,11 +78,13 @@ def document_text(name: str, text: str) -> str:
 
 
 def result_text(result: ToolResult) -> str:
-    """The text of a tool's result; a plain-text document counts as text."""
+    """The text of a tool's result, for formats that have no word for its failure; a plain-text document counts as
+    text."""
     texts = []
     for part in result.content:
         if isinstance(part, Text):
             texts.append(part.text)
         elif part.text:
             texts.append(document_text(part.name, part.text))
-    return "\n".join(texts)
+    text = "\n".join(texts)
+    return f"Error: {text}" if result.is_error else text

@@ -86,6 +86,8 @@ class SseSplitter:
             if b"\r" not in chunk:
                 return self._last_cut_lf(chunk)
             self._has_cr = True
+        if chunk.endswith(b"\r\n\r\n") and chunk[-5:-4] not in (b"", b"\r", b"\n"):
+            return len(chunk)  # a vendor that ends lines so sends whole events, mostly
         return _end_of_last(self._tail, chunk)
 
     def _last_cut_lf(self, chunk: bytes) -> int:

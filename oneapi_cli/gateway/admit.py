@@ -8,6 +8,7 @@ all.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,8 +24,9 @@ from .gate import Gate, Market
 from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_to_send, tightened, worst_case
 from .settle import refused_account
 from .stored import maker_of
-from .talk import BYTES_ONLY, Talk, fetched, has_links, read_talk
+from .talk import BYTES_ONLY, Talk, aside, fetched, has_links, read_talk
 from .translating import check_strict, encoded
+from .uploads import NOTHING, Given, is_form, measured, payable, receive_form
 from .watch import ClientLeft, Watch
 
 MOST_ROUNDS = 4
@@ -49,13 +51,19 @@ async def admit(ask: Ask, caller: Caller, gate: Gate, watch: Watch) -> tuple[Ord
 
 
 async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Order, Hold]:
-    body = await ask.body.read()
-    wanted = DIALECTS[ask.door].peek(body, ask.params)
-    draft.model, draft.stream = wanted.model, wanted.stream
+    given, body = NOTHING, b""
+    if is_form(ask):
+        upload, wanted = await receive_form(ask, draft.caller, gate)
+        draft.model, draft.stream = wanted.model, wanted.stream
+        given = await measured(ask, upload, wanted)
+    else:
+        body = await ask.body.read()
+        wanted = await aside(len(body), lambda: DIALECTS[ask.door].peek(body, ask.params))
+        draft.model, draft.stream = wanted.model, wanted.stream
     made = await maker_of(wanted.previous, draft.caller, gate) if wanted.previous else None
     for _ in range(MOST_ROUNDS):
         try:
-            order = await fitted(take_order(draft.caller, body, wanted, gate, made), gate)
+            order = await fitted(take_order(draft.caller, body, wanted, gate, made, given=given), gate)
             return await _reserve(ask, order, gate, watch)
         except AccountChanged:
             await _reread(ask, draft, gate)
@@ -70,12 +78,20 @@ async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Ord
     raise Overloaded("This key is being edited faster than it can be used; try again", retry_after_seconds=1)
 
 
-def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market, made: StoredResponse | None = None) -> Order:
+def take_order(
+    caller: Caller,
+    body: bytes,
+    wanted: Wanted,
+    gate: Market,
+    made: StoredResponse | None = None,
+    *,
+    given: Given = NOTHING,
+) -> Order:
     """The request as an order: offers, worst case by the byte bound. Raises BadRequest, Forbidden, NoChannel."""
     dialect = DIALECTS[wanted.dialect]
-    offers = find_offers(caller, wanted, gate, made)
+    offers, measure = payable(given, find_offers(caller, wanted, gate, made))
     check_priceable(wanted, offers, caller.principal)
-    measure = dialect.measure(body, wanted)
+    measure = dialect.measure(body, wanted) if measure is None else measure
     return Order(
         caller=caller,
         dialect=dialect,
@@ -85,20 +101,19 @@ def take_order(caller: Caller, body: bytes, wanted: Wanted, gate: Market, made: 
         measure=measure,
         need=worst_case(wanted, measure, offers, caller.principal, gate.policy),
         bounded=is_bounded(wanted, measure, offers),
+        upload=given.upload,
     )
 
 
 async def fitted(order: Order, gate: Gate) -> Order:
     """The same order as a conversation too, where an offer needs one, with only those offers that can carry it, and
     what they need fetched. Raises BadRequest, the first offer's own, where none can.
-
-    The loop gets a turn between steps, each of which a large body makes long.
     """
     translated = [offer for offer in order.offers if offer.candidate.dialect in SPEAKERS and _differs(order, offer)]
     if not translated:
         return order
-    await asyncio.sleep(0)
-    talk = read_talk(order.body, order.wanted)
+    size = len(order.body)
+    talk = await aside(size, lambda: read_talk(order.body, order.wanted))
     if has_links(talk) and any(offer.candidate.dialect in BYTES_ONLY for offer in translated):
         talk = await fetched(talk, gate)
     order = replace(order, talk=talk)
@@ -107,8 +122,7 @@ async def fitted(order: Order, gate: Gate) -> Order:
     for offer in order.offers:
         try:
             if offer in translated:
-                await asyncio.sleep(0)
-                check_carried(order, offer, talk, strict=gate.policy.strict_translation)
+                await aside(size, partial(check_carried, order, offer, talk, strict=gate.policy.strict_translation))
         except BadRequest as fault:
             faults.append(fault)
         else:

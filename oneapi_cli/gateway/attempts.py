@@ -21,11 +21,13 @@ from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
 from ..values.holds import Hold
 from ..values.vendor import Channel
 from .gate import Gate
+from .media import MEDIA, MediaRelay
 from .meter import Meter
 from .plan import Offer, Order, limit_to_send
 from .rates import with_rates
 from .relaying import Relay
 from .steps import Here, Stepper, signed
+from .talk import aside
 from .translating import Translation
 from .watch import ClientLeft
 from .ways import OpenStream, Outgoing, Way
@@ -158,7 +160,8 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     key = gate.next_key(offer.candidate.channel)
     secrets = (key, *offer.candidate.channel.headers.values())
     way = way_for(ask, order, offer, gate)
-    going = way.outgoing(limit_to_send(order, offer, meter.hold.limit, lowered=meter.hold.lowered))
+    limit = limit_to_send(order, offer, meter.hold.limit, lowered=meter.hold.lowered)
+    going = await aside(len(order.body), lambda: way.outgoing(limit))
     call = await encode_call(ask, offer, meter, key, going)
     meter.begin(offer, going.notes)
     reply = await gate.transport.send(call)
@@ -187,6 +190,8 @@ def way_for(ask: Ask, order: Order, offer: Offer, gate: Gate) -> Way:
     """Relay where the channel speaks the client's dialect, else translation."""
     event_limit = gate.policy.event_limit
     if offer.candidate.dialect == order.wanted.dialect:
+        if order.wanted.dialect in MEDIA:
+            return MediaRelay(ask, order, offer, event_limit)
         return Relay(ask, order, offer, event_limit)
     return Translation(ask, order, offer, event_limit=event_limit, now=gate.now())
 
@@ -263,10 +268,10 @@ async def _open_stream(
         first = scanner.feed(chunk)
         if first or scanner.done:
             break
-    reported = scanner.usage is not None and not scanner.usage_is_early
-    said_nothing = not reported and not order.dialect.texts_of(split_events(first))
-    if scanner.error is not None and said_nothing:
-        raise _refused(scanner.error, scanner.error.status or 502, secrets)
+    if scanner.error is not None:
+        reported = scanner.usage is not None and not scanner.usage_is_early
+        if not reported and not order.dialect.texts_of(split_events(first)):
+            raise _refused(scanner.error, scanner.error.status or 502, secrets)
     if not first and not scanner.done:
         scanner.close()
         if not scanner.clean:

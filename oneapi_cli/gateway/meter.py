@@ -19,7 +19,8 @@ from ..values.errors import Broken, GatewayError, Refused, UpstreamFault
 from ..values.holds import Attempt, BillLine, Closing, Hold, Outcome
 from ..values.usage import Usage
 from .gate import Gate
-from .plan import Offer, Order, input_bound, takes_limit
+from .media import known_usage
+from .plan import Offer, Order, context_of, input_bound, takes_limit
 from .ways import FailWith
 
 ESTIMATOR = "o200k_base"
@@ -224,6 +225,8 @@ class Meter:
     async def _estimate(self) -> Usage:
         """What we can count: the request's own text, and what of the reply came by."""
         order = self.order
+        if (known := known_usage(order, self.offer, self.scanner)) is not None:
+            return known
         measure = order.dialect.measure(order.body, order.wanted, texts=True)
         counted = await self.gate.count(measure.texts, self._vocabulary())
         template = TEXT_OVERHEAD_TOKENS * len(measure.texts) if takes_limit(order.wanted) else 0
@@ -256,6 +259,8 @@ class Meter:
         elif usage is not None and scanner is not None and (rest := await self._count_unreported(scanner)):
             counts = {**usage.counts, "output_tokens": usage.get("output_tokens") + rest}
             usage = replace(usage, counts=counts, estimated=True)
+        if usage is not None and self.order.measure.counts:
+            usage = replace(usage, counts={**self.order.measure.counts, **usage.counts})
         cost = self._cost(usage)
         cost = _with_lines(cost, self._extra_lines(usage))
         if self.end in ("served", "died", "left", "abandoned"):
@@ -298,7 +303,7 @@ class Meter:
         card, at, multiplier = self.offer.card, self.offer.at, self.order.principal.multiplier
         # A reply that does not say its tier may have been served in the one asked for or in none: the dearer counts.
         tiers = (usage.tier,) if usage.tier else (None, self.order.wanted.tier)
-        contexts = ({"service_tier": tier} if tier else {} for tier in dict.fromkeys(tiers))
+        contexts = (context_of(self.order.wanted, tier) for tier in dict.fromkeys(tiers))
         return max((cost_of(usage, card.sheet(at, each), multiplier) for each in contexts), key=lambda cost: cost.nanos)
 
     def _extra_lines(self, usage: Usage | None) -> list[BillLine]:

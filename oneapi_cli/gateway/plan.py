@@ -23,6 +23,7 @@ from ..values.accounts import Principal
 from ..values.asks import Measure, Wanted
 from ..values.errors import BadRequest, Forbidden, NoChannel, NotFound
 from ..values.holds import Need
+from ..values.uploads import Upload
 from ..values.vendor import Traits
 from .authenticate import Caller
 from .gate import Market, Policy
@@ -59,7 +60,8 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 class Order(Struct, frozen=True, kw_only=True):
     """A request that may be sent: offers best first (never empty), and the worst case over all of them. talk: the same
-    request as a conversation, where an offer speaks another dialect than the client.
+    request as a conversation, where an offer speaks another dialect than the client. upload: the form that takes the
+    place of `body`.
     """
 
     caller: Caller
@@ -71,6 +73,7 @@ class Order(Struct, frozen=True, kw_only=True):
     need: Need
     bounded: bool
     talk: Talk | None = None
+    upload: Upload | None = None
 
     @property
     def principal(self) -> Principal:
@@ -188,9 +191,10 @@ def limit_to_send(order: Order, offer: Offer, limit: int, *, lowered: bool) -> i
 
 def is_bounded(wanted: Wanted, measure: Measure, offers: Sequence[Offer]) -> bool:
     """Whether the hold covers everything that can be billed, as promise 2 counts it."""
-    if wanted.unknown or measure.audio_seconds is None or any(offer.traits.agent for offer in offers):
+    if wanted.unknown or measure.loose or measure.audio_seconds is None or any(offer.traits.agent for offer in offers):
         return False
-    return not (measure.images and any(_image_tokens(offer) == 0 for offer in offers))
+    by_token = (offer for offer in offers if offer.card.sheet(offer.at, {}).covers("input_tokens"))
+    return not (measure.images and any(_image_tokens(offer) == 0 for offer in by_token))
 
 
 def check_priceable(wanted: Wanted, offers: Sequence[Offer], principal: Principal) -> None:
@@ -214,7 +218,7 @@ def check_priceable(wanted: Wanted, offers: Sequence[Offer], principal: Principa
 async def tightened(order_: Order, gate: Market) -> Order | None:
     """The same order with its input counted by the model's own tokenizer, or None where there is none to count with."""
     vocabularies = {offer.traits.vocabulary for offer in order_.offers}
-    if len(vocabularies) != 1 or "" in vocabularies:
+    if len(vocabularies) != 1 or "" in vocabularies or order_.upload is not None:
         return None
     measure = order_.dialect.measure(order_.body, order_.wanted, texts=True)
     tokens = await gate.count(measure.texts, vocabularies.pop())
@@ -225,13 +229,18 @@ async def tightened(order_: Order, gate: Market) -> Order | None:
 
 def _most(wanted: Wanted, measure: Measure, offer: Offer) -> tuple[int, int]:
     """(input and fees in nano-dollars, output rate per million tokens): the most that this offer can charge."""
-    context = {"service_tier": wanted.tier} if wanted.tier else {}
+    context = context_of(wanted, wanted.tier)
     tokens = _input_tokens(wanted, measure, offer)
     modes = _modes(wanted, measure)
     rate_in, rate_out = dearest(offer.card, offer.at, tokens_in=tokens, context=context, modes=modes)
-    counted = {"requests": 1, **wanted.fees}
+    counted = {"requests": 1, **wanted.fees, **measure.fees}
     fees = sum(fee_nanos(offer.card, offer.at, unit, most, context=context) for unit, most in counted.items())
     return -(-tokens * rate_in // 1_000_000) + fees, rate_out
+
+
+def context_of(wanted: Wanted, tier: str | None) -> dict[str, str]:
+    """What a price may depend on beside the amounts."""
+    return {**wanted.context, "service_tier": tier} if tier else dict(wanted.context)
 
 
 def _price(candidate: Candidate, wanted: Wanted, gate: Market, now: float) -> Offer | None:
@@ -241,7 +250,7 @@ def _price(candidate: Candidate, wanted: Wanted, gate: Market, now: float) -> Of
     at = datetime.fromtimestamp(now, UTC)
     sheet = card.sheet(at, {})
     needed = ("input_tokens", "output_tokens") if takes_limit(wanted) else ("input_tokens",)
-    if sheet.lacks(needed) and not sheet.covers("requests"):
+    if all(sheet.lacks(units) for units in wanted.counted or (needed, ("requests",))):
         return None
     return Offer(candidate=candidate, card=card, at=at, traits=gate.traits(candidate.model_sent))
 

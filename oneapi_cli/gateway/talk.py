@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -23,11 +23,16 @@ from ..values.conversation import Conversation, Media, Notes, Part, Text, ToolRe
 from ..values.errors import BadRequest
 from .gate import Gate
 
+T = TypeVar("T")
+
 BYTES_ONLY = frozenset({"bedrock_converse", "gemini", "ollama"})
 """Dialects that want the bytes of what a client names by URL."""
 
 MOST_FETCHED = 20
 MOST_FETCHED_BYTES = 20 << 20
+LARGE_BODY = 128 << 10
+"""From this size on, work on a whole request goes to a thread: it takes many milliseconds, and the loop gets its turn
+meanwhile."""
 _KEPT_BY_VENDOR = ("https://generativelanguage.googleapis.com/", "https://www.youtube.com/", "https://youtu.be/")
 
 _MAGIC = (
@@ -52,6 +57,11 @@ class Talk(Struct, frozen=True, kw_only=True):
     notes: Notes
     asked: Mapping[str, Any]
     encoded: dict[tuple[str, int | None], tuple[bytes, Notes]] = {}
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """What `work` returns; in a thread where the request that it is about is large."""
+    return await asyncio.to_thread(work) if size > LARGE_BODY else work()
 
 
 def read_talk(body: bytes, wanted: Wanted) -> Talk:

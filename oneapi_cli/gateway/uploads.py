@@ -7,7 +7,6 @@ What cannot be measured is not refused here yet: a channel may say that it takes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -66,7 +65,7 @@ async def measured(ask: Ask, upload: Upload, wanted: Wanted) -> Given:
         return Given(upload, guess=dialect.guess_form(upload, wanted), fault=fault)
 
 
-def payable(given: Given, offers: Sequence[Offer]) -> tuple[Sequence[Offer], Measure | None]:
+def payable(given: Given, offers: list[Offer]) -> tuple[list[Offer], Measure | None]:
     """The offers that take these files, and their measure. Raises what stood against measuring, where none does."""
     if given.fault is None:
         return offers, given.measure

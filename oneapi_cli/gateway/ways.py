@@ -14,6 +14,7 @@ from msgspec import Struct
 from ..dialects import ReplyReading, StreamScanner, VendorError
 from ..dialects.dialect import Following, StepReply
 from ..values.errors import GatewayError
+from ..values.uploads import Assembled
 
 FailWith = Callable[[GatewayError, str], bytes]
 """(error, request id) → the bytes that end a stream with it, in the client's dialect."""
@@ -22,7 +23,7 @@ FailWith = Callable[[GatewayError, str], bytes]
 class Outgoing(Struct, frozen=True, kw_only=True):
     """What leaves for upstream. headers: beside those of every call."""
 
-    body: bytes
+    body: bytes | Assembled
     notes: tuple[str, ...] = ()
     headers: Mapping[str, str] = {}
 

@@ -30,6 +30,7 @@ Mode = Literal[
 
 _ONE = Decimal(1)
 _SECONDS = ("audio_seconds", "input_audio_seconds")
+_MEASURES = frozenset({"characters", "durations", "images", "pixels"})
 _AmountMap = Mapping[str, int | Fraction]
 
 
@@ -154,7 +155,7 @@ def _amounts(usage: Usage, sheet: Sheet) -> _AmountMap:
     """The counts as ints and fractions, none negative, with the reasoning tokens where a sheet has a rate for them."""
     counts = {
         unit: max(0, count) if type(count) is int else max(Fraction(0), _fraction(count))
-        for unit, count in usage.counts.items()
+        for unit, count in (usage.counts if usage.billed is None else usage.billed).items()
     }
     if usage.reasoning_tokens is not None:
         counts.setdefault("output_reasoning_tokens", max(0, usage.reasoning_tokens))
@@ -210,15 +211,26 @@ def _uncovered(amounts: _AmountMap, leaves: list[_Leaf], sheet: Sheet) -> tuple[
     if sheet.free:
         return ()
     priced = {leaf.rate.unit for leaf in leaves}
+    paid_by = {UNITS[leaf.rate.unit].dimensions["family"] for leaf in leaves if leaf.amount}
     found = []
     for key, amount in amounts.items():
         if not amount or key in priced or nearest(sheet, key) is not None:
             continue
         unit = UNITS.get(key)
+        if unit is not None and _measured_otherwise(unit.dimensions["family"], paid_by):
+            continue
         inside = sum(leaf.amount for leaf in leaves if unit is not None and unit.includes(UNITS[leaf.rate.unit]))
         if amount > inside:
             found.append(key)
     return tuple(found)
+
+
+def _measured_otherwise(family: str, paid_by: Set[str]) -> bool:
+    """Whether the same thing was counted in another way as well, and paid for by that: a picture has a number of
+    tokens, a sound has seconds, and a text has characters."""
+    if family in _MEASURES:
+        return bool(paid_by & (_MEASURES | {"tokens", "requests"}))
+    return family == "tokens" and bool(paid_by & _MEASURES)
 
 
 def _line(leaf: _Leaf) -> BillLine:

@@ -51,6 +51,7 @@ _PATCHES_GPT_5_2 = 4_916  # 4096 × 1.2
 _ORIGINAL_GPT_5_4 = 12_000  # 10 000 × 1.2
 _ORIGINAL_GPT_5_6 = 36_000  # 30 000, beyond which the image is refused, × 1.2
 
+
 def _plain(max_output: int, image: int = 0, vocabulary: str = _O200K) -> Traits:
     return Traits(max_output=max_output, vocabulary=vocabulary, image_tokens=image)
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from ..values.vendor import Vendor
 from .rows_asia import ASIA
+from .rows_native import NATIVE
 from .rows_paths import ALL, CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES
 from .rows_world import WORLD
 
@@ -80,5 +81,5 @@ _FIRST = (
     ),
 )
 
-VENDORS: Mapping[str, Vendor] = {row.name: row for row in (*_FIRST, *WORLD, *ASIA)}
+VENDORS: Mapping[str, Vendor] = {row.name: row for row in (*_FIRST, *NATIVE, *WORLD, *ASIA)}
 """Every vendor by name, in the order in which `channel types` lists them."""

@@ -11,10 +11,16 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
+import msgspec
+
 from ..values.errors import BadRequest, NoChannel
 from ..values.vendor import Channel
+from .bedrock_models import model_id
 
 _MARK = re.compile(r"\{([a-z_]+)\}")
+_VERSIONED = re.compile(r"/v\d+(?:alpha|beta)?\d*\Z")
+_VERSION = re.compile(r"[0-9a-f]{64}")
+_AWS_HOST = re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com")
 
 # Azure's undated surface. Dated versions belong to the deployments surface alone.
 # Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle (2026-11)
@@ -25,13 +31,33 @@ _DEPLOYMENT = re.compile(r"/openai/deployments/[^/]+\Z")
 
 
 def build_url(channel: Channel, dialect: str, model_sent: str, stream: bool = False) -> str:
-    """The whole URL for one call in `dialect`, `model_sent` percent-encoded where it stands in the path.
+    """The whole URL for one call in `dialect`, `model_sent` percent-encoded where it stands in the path. stream: for
+    vendors whose streams have an address of their own.
 
     Raises NoChannel (503) naming the option that the channel lacks, BadRequest for a model that is no name of a path's
     segment, KeyError for a dialect that it does not speak: selection never offers one.
     """
     path = (channel.speaks or channel.vendor.speaks)[dialect]
-    return _BUILDERS[channel.vendor.url](channel, dialect, path, model_sent)
+    url = _BUILDERS[channel.vendor.url](channel, dialect, path, model_sent)
+    return _streamed(url) if stream else url
+
+
+def _streamed(url: str) -> str:
+    path, mark, query = url.partition("?")
+    for ending, streaming, said in _STREAMED:
+        if path.endswith(ending):
+            query = "&".join(part for part in (query, said) if part)
+            return path.removesuffix(ending) + streaming + ("?" if query else "") + query
+    return path + mark + query
+
+
+# (how an address ends, how that of its stream ends, what its query says besides)
+_STREAMED = (
+    (":generateContent", ":streamGenerateContent", "alt=sse"),
+    (":rawPredict", ":streamRawPredict", ""),
+    ("/converse", "/converse-stream", ""),
+    ("/invoke", "/invoke-with-response-stream", ""),
+)
 
 
 def missing_options(channel: Channel) -> tuple[str, ...]:
@@ -39,7 +65,8 @@ def missing_options(channel: Channel) -> tuple[str, ...]:
     server."""
     paths = (channel.speaks or channel.vendor.speaks).values()
     wanted = dict.fromkeys(mark for text in (channel.base, *paths) for mark in _MARK.findall(text))
-    return tuple(mark for mark in wanted if mark != "model" and not _filling(channel, mark, ""))
+    filled = {"model", *channel.vendor.fills}
+    return tuple(mark for mark in wanted if mark not in filled and not _filling(channel, mark, ""))
 
 
 def _segment(text: str) -> str:
@@ -93,4 +120,88 @@ def _undated_query(version: str) -> str:
     return "?api-version=preview" if version == "preview" else ""
 
 
-_BUILDERS: Mapping[str, Callable[[Channel, str, str, str], str]] = {"": _join, "azure": _azure}
+def _bedrock(channel: Channel, dialect: str, path: str, model: str) -> str:
+    """The model is one segment, an ARN's colons and slashes encoded; a bare Claude name gets its id and profile."""
+    return _join(channel, dialect, path, model_id(model, region_of(channel)))
+
+
+def _gemini(channel: Channel, dialect: str, path: str, model: str) -> str:
+    """`v1beta`, unless `api_version` says otherwise; a base that names a version already keeps it."""
+    base = channel.base.rstrip("/")
+    version = channel.api_version or "v1beta"
+    if _VERSIONED.search(base):
+        base, version = base.rpartition("/")[0], base.rpartition("/")[2]
+    settled = msgspec.structs.replace(channel, base=base, api_version=version)
+    return _join(settled, dialect, path, model.removeprefix("models/"))
+
+
+def _vertex(channel: Channel, dialect: str, path: str, model: str) -> str:
+    """Regional host, or the one without a region for `global`; without a project the express address, by API key."""
+    location = location_of(channel)
+    base = channel.base.rstrip("/")
+    if location == "global":
+        base = base.replace("{location}-", "")
+    options = {**channel.options, "location": location, "project": project_of(channel)}
+    if not options["project"] and channel.keys:
+        path = path.replace("/projects/{project}/locations/{location}", "")
+    settled = msgspec.structs.replace(channel, base=base, options=options, api_version=channel.api_version or "v1")
+    return _join(settled, dialect, path, model)
+
+
+def _replicate(channel: Channel, dialect: str, path: str, model: str) -> str:
+    """An official model has predictions of its own; a version is named in the body."""
+    base = channel.base.rstrip("/").removesuffix("/v1")
+    if replicate_version(model):
+        return f"{base}/v1/predictions"
+    owner, _, name = model.partition("/")
+    if not name:
+        raise BadRequest(
+            f"model is invalid: Replicate's models are named owner/name, not {model[:60]!r}",
+            code="invalid_text_request",
+            member="model",
+        )
+    return f"{base}/v1/models/{_segment(owner)}/{_segment(name)}/predictions"
+
+
+def replicate_version(model: str) -> str:
+    """The version that a name asks for (`owner/name:version`, or a version alone), which then stands in the body as
+    `version`; "" where the model's own latest is meant."""
+    version = model.rpartition(":")[2] if ":" in model else model
+    return version if _VERSION.fullmatch(version) else ""
+
+
+def region_of(channel: Channel) -> str:
+    """The AWS region of a channel: its option, else what its host says; "" where neither does."""
+    if region := channel.options.get("region", ""):
+        return region
+    found = _AWS_HOST.search(channel.base)
+    return found[1] if found else ""
+
+
+def location_of(channel: Channel) -> str:
+    """Google's word for a region; `global` where the config gives none."""
+    return channel.options.get("location", "") or channel.options.get("region", "") or "global"
+
+
+def project_of(channel: Channel) -> str:
+    """The project to be billed: the option, else the service account's own where it stands in the config inline."""
+    return channel.options.get("project", "") or _project_in(channel.options.get("credentials", ""))
+
+
+def _project_in(credentials: str) -> str:
+    if not credentials.lstrip().startswith("{"):
+        return ""
+    try:
+        return str(msgspec.json.decode(credentials.encode(), type=dict[str, object]).get("project_id") or "")
+    except msgspec.DecodeError:
+        return ""
+
+
+_BUILDERS: Mapping[str, Callable[[Channel, str, str, str], str]] = {
+    "": _join,
+    "azure": _azure,
+    "bedrock": _bedrock,
+    "gemini": _gemini,
+    "vertex": _vertex,
+    "replicate": _replicate,
+}

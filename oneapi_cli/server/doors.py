@@ -42,6 +42,12 @@ RELAYED = {
     "/v1/moderations": "openai_moderations",
     "/v1/responses": "openai_responses",
     "/v1/messages": "anthropic_messages",
+    "/v1/images/generations": "openai_images",
+    "/v1/images/edits": "openai_image_edits",
+    "/v1/images/variations": "openai_image_variations",
+    "/v1/audio/speech": "openai_speech",
+    "/v1/audio/transcriptions": "openai_transcriptions",
+    "/v1/audio/translations": "openai_translations",
 }
 
 GET, POST = ("GET",), ("POST",)
@@ -78,8 +84,7 @@ _STORED = re.compile(r"/v1/responses/([A-Za-z0-9_-]{1,200})(?:/(cancel|input_ite
 _TOKEN = re.compile(r"/api/token/([^/]{1,128})/?\Z")
 
 UNBUILT = re.compile(
-    r"/v1/(?:images/(?:generations|edits|variations)|audio/(?:transcriptions|translations|speech)"
-    r"|rerank|realtime|oneapi/proxy/.+|edits|files(?:/.*)?|assistants(?:/.*)?"
+    r"/v1/(?:rerank|realtime|oneapi/proxy/.+|edits|files(?:/.*)?|assistants(?:/.*)?"
     r"|threads(?:/.*)?|fine_tuning/.+|batches(?:/.*)?|vector_stores(?:/.*)?|videos(?:/.*)?|conversations(?:/.*)?)\Z"
     r"|/(?:v1beta|v1)/models/.+:(?:embedContent|batchEmbedContents)\Z"
 )

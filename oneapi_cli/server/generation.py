@@ -24,6 +24,7 @@ from ..ledger.book import Book
 from ..ledger.price_updates import update_file
 from ..ledger.prices import Prices
 from ..providers.models import traits
+from ..providers.spoken import spoken
 from ..providers.table import VENDORS
 from ..providers.urls import build_url
 from ..routing.health import Health
@@ -175,6 +176,7 @@ def _gate(loaded: Loaded, seams: Seams) -> Gate:
         dice=random.random,
         sleep=asyncio.sleep,
         traits=traits,
+        spoken=spoken,
         url=build_url,
         sign=seams.signer.sign,
         fetch=seams.fetcher.fetch,

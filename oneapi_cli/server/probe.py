@@ -28,6 +28,7 @@ from ..routing.health import Health
 from ..values.accounts import Principal
 from ..values.asks import Ask, Head
 from ..values.errors import GatewayError
+from ..values.uploads import Upload
 from .credentials import Signer
 from .demo import start_demo
 from .fetch import Fetcher
@@ -81,6 +82,9 @@ class _Body:
 
     async def read(self) -> bytes:
         return self._data
+
+    async def read_form(self, content_type: str) -> Upload:
+        raise NotImplementedError("a probe sends JSON")
 
 
 class _Here:

@@ -19,6 +19,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 
 from ..values.asks import Call, Headers
 from ..values.errors import Broken, Malformed, TimedOut, Unreachable, UpstreamFault
+from ..values.uploads import Assembled
 
 RELEASE_SECONDS = 0.5
 PIECE_BYTES = 1 << 20
@@ -72,7 +73,7 @@ class AiohttpTransport:
                     call.method,
                     self._local(call.url),
                     data=_payload(call.body),
-                    headers={"User-Agent": self._agent, **call.headers},
+                    headers={"User-Agent": self._agent, **call.headers, **_length(call.body)},
                     timeout=timeout,
                     allow_redirects=False,
                     proxy=call.proxy or None,
@@ -90,9 +91,21 @@ class AiohttpTransport:
         return url
 
 
-def _payload(body: bytes) -> bytes | io.BytesIO:
+def _payload(body: bytes | Assembled) -> bytes | io.BytesIO | AsyncIterator[bytes]:
     """aiohttp writes bytes in one go, and warns of it where they are many; a file it writes piece by piece."""
+    if isinstance(body, Assembled):
+        return _pieces(body)
     return io.BytesIO(body) if len(body) > IN_ONE_GO else body
+
+
+async def _pieces(body: Assembled) -> AsyncIterator[bytes]:
+    for chunk in body.chunks():
+        yield chunk
+
+
+def _length(body: bytes | Assembled) -> dict[str, str]:
+    """An iterator says nothing of its length, and would be sent in chunks."""
+    return {"Content-Length": str(body.size)} if isinstance(body, Assembled) else {}
 
 
 class AiohttpReply:

@@ -69,6 +69,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     unit → most it can count (hosted tools). modalities: what the reply may consist of, where the client said so.
     previous: id of a stored response that this request refers to. native: what is asked for exists in this dialect
     alone, and takes no output limit. long_cache: it writes a prompt cache that lives for an hour, at a higher price.
+    context: members beside the tier that a price may depend on (`size`, `quality`). counted: sets of units, any one of
+    which a price must cover for this request to have one; () for tokens.
     """
 
     dialect: str
@@ -97,7 +99,7 @@ class Measure(Struct, frozen=True, kw_only=True):
     be measured). texts: the text itself, only where it was asked for, to be counted by a tokenizer; overhead_tokens:
     what the vendor's chat template adds around those texts at most. counts: what is known exactly before anything is
     sent (characters, seconds of an uploaded sound), and is billed where the vendor does not say. fees: unit → most it
-    can count, beside those of `Wanted`.
+    can count, beside those of `Wanted`. loose: it is a guess by the size of a file; a bill by it is an estimate.
     """
 
     text_bytes: int
@@ -108,6 +110,7 @@ class Measure(Struct, frozen=True, kw_only=True):
     overhead_tokens: int = 0
     counts: Mapping[str, Count] = {}
     fees: Mapping[str, int] = {}
+    loose: bool = False
 
 
 class Change(Struct, frozen=True, kw_only=True):

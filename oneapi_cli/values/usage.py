@@ -21,6 +21,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     `reasoning_tokens` is a part of `output_tokens`, kept for people to read; `tier` is the service tier that the vendor
     says served the request; `raw` is the vendor's own usage block as JSON text; `estimated` says that we counted.
+    `billed` is what the vendor says it charges for, where it is not `counts` (Cohere gives its own preamble away).
     """
 
     counts: Mapping[str, Count]
@@ -28,6 +29,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     tier: str | None = None
     estimated: bool = False
     raw: str | None = None
+    billed: Mapping[str, Count] | None = None
 
     def get(self, unit: str) -> Count:
         return self.counts.get(unit, 0)

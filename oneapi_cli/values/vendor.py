@@ -96,7 +96,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
     base: what that vendor's official SDK takes as base URL. speaks: dialect → path below base, first preferred;
     `{model}`, `{api_version}` are filled in. prices: the vendor's id at genai-prices, or "" where it has no prices of
     its own. key_env: the environment variable its SDK reads. url: name of the URL builder in `providers/urls.py` (""
-    joins base and path).
+    joins base and path). by_model: name of the function in `providers/spoken.py` that says which of its dialects a
+    model is spoken to in ("" for all of them). fills: marks of its URLs that a config need not give.
     """
 
     name: str
@@ -106,6 +107,8 @@ class Vendor(Struct, frozen=True, kw_only=True):
     key_env: str = ""
     prices: str = ""
     url: str = ""
+    by_model: str = ""
+    fills: tuple[str, ...] = ()
     quirks: Quirks = Quirks()
     example_models: tuple[str, ...] = ()
     headers: Mapping[str, str] = {}

@@ -1,20 +1,21 @@
 """How long one request holds up the event loop in one piece, from its body to the bytes that leave for the vendor.
 
-The steps are those of an exchange, each timed alone; between them the loop gets its turn.
+The steps are those of an exchange, in its order; another task of the loop says how long it had to wait for its turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import statistics
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from oneapi_cli.dialects import DIALECTS
 from oneapi_cli.gateway.plan import Offer
-from oneapi_cli.gateway.talk import read_talk
-from oneapi_cli.gateway.translating import encode
+from oneapi_cli.gateway.talk import aside, read_talk
+from oneapi_cli.gateway.translating import encoded
 from oneapi_cli.ledger.price_card import Card
 from oneapi_cli.providers.models import traits
 from oneapi_cli.providers.table import VENDORS
@@ -61,26 +62,31 @@ def _offer() -> Offer:
     )
 
 
-def _best_ms(work: Callable[[], object]) -> float:
-    """The median of several rounds, in milliseconds."""
-    found = []
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        work()
-        found.append(1000 * (time.perf_counter() - began))
-    return sorted(found)[len(found) // 2]
+async def _longest_gap_ms(body: bytes, offer: Offer) -> float:
+    """The longest that the loop's other work had to wait while one request was made ready, in milliseconds."""
+    chat, gaps, over = DIALECTS["openai_chat"], [0.0], False
+
+    async def others() -> None:
+        last = time.perf_counter()
+        while not over:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            gaps.append(1000 * (now - last))
+            last = now
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(others())
+        await asyncio.sleep(0.01)
+        wanted = await aside(len(body), lambda: chat.peek(body))
+        chat.measure(body, wanted)
+        await asyncio.sleep(0)
+        talk = await aside(len(body), lambda: read_talk(body, wanted))
+        await aside(len(body), lambda: encoded(talk, offer, 1000))
+        over = True
+    return max(gaps)
 
 
 def longest_piece_ms(size: int) -> float:
-    """Of a request of about `size` bytes at the chat door, translated for Anthropic."""
+    """Of a request of about `size` bytes at the chat door, translated for Anthropic; the median of several."""
     body, offer = _body(size), _offer()
-    chat = DIALECTS["openai_chat"]
-    wanted = chat.peek(body)
-    talk = read_talk(body, wanted)
-    pieces: tuple[Callable[[], object], ...] = (
-        lambda: chat.peek(body),
-        lambda: chat.measure(body, wanted),
-        lambda: read_talk(body, wanted),
-        lambda: encode(talk, offer, 1000),
-    )
-    return max(_best_ms(piece) for piece in pieces)
+    return statistics.median(asyncio.run(_longest_gap_ms(body, offer)) for _ in range(ROUNDS))

@@ -178,14 +178,14 @@ def _tools_lost(asked: Asked, sent: Asked) -> Iterator[str]:
         missing = facts_of(tool.schema or {}) - facts_of(other.schema or {})
         if missing:
             yield f"tool {name}'s schema lost {cut(sorted(map(str, missing)))}"
-    extra = [name for name in sent.tools if name not in asked.tools]
-    if extra and not any(note.startswith("changed:") for note in notes_of_extra(extra)):
+    extra = [name for name in sent.tools if name not in asked.tools and not is_ours(name)]
+    if extra:
         yield f"tools {extra} came from nowhere"
 
 
-def notes_of_extra(names: Sequence[str]) -> tuple[str, ...]:
-    """A tool of ours is allowed where it stands in for something: it says so in its name."""
-    return tuple("changed:" for name in names if "json" in name or "output" in name or "answer" in name)
+def is_ours(name: str) -> bool:
+    """A tool that stands in for structured output."""
+    return name.startswith("oneapi_json")
 
 
 def _choice_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[str]:
@@ -193,6 +193,8 @@ def _choice_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[st
     if wish == have or (wish == "auto" and not sent.tools):
         return
     if wish == "none" and not sent.tools:
+        return
+    if not asked.tools and is_ours(have.removeprefix("named:")):
         return
     if wish.startswith("named:") and have == "required" and (len(sent.tools) == 1 or _noted("choice", notes)):
         return

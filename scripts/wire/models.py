@@ -53,10 +53,13 @@ def _strict(kind: Any) -> SchemaValidator:
     return SchemaValidator(walk(TypeAdapter(kind).core_schema))
 
 
-def _of_typed(kind: Any, stream: Any) -> Callable[[Object], Iterator[str]]:
+def _of_typed(kind: Any, stream: Any, older: frozenset[str] = frozenset()) -> Callable[[Object], Iterator[str]]:
+    """older: members that the package has forgotten and that older models still take."""
+
     def check(body: Object) -> Iterator[str]:
+        known = {name: value for name, value in body.items() if name not in older}
         try:
-            _strict(stream if body.get("stream") else kind).validate_python(dict(body))
+            _strict(stream if body.get("stream") else kind).validate_python(known)
         except ValidationError as fault:
             yield _deepest(fault)
 
@@ -234,7 +237,9 @@ _MODELS: Mapping[str, Callable[[Object], Iterator[str]]] = {
         response_create_params.ResponseCreateParamsNonStreaming, response_create_params.ResponseCreateParamsStreaming
     ),
     "anthropic_messages": _of_typed(
-        message_create_params.MessageCreateParamsNonStreaming, message_create_params.MessageCreateParamsStreaming
+        message_create_params.MessageCreateParamsNonStreaming,
+        message_create_params.MessageCreateParamsStreaming,
+        frozenset({"temperature", "top_p", "top_k"}),
     ),
     "gemini": _gemini,
     "bedrock_converse": _bedrock,

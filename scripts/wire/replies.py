@@ -17,7 +17,7 @@ from oneapi_cli.dialects.dialect import EventEncoder
 from oneapi_cli.dialects.parts import events_of
 from oneapi_cli.framing.frames import open_frames
 from oneapi_cli.values.errors import GatewayError, Refused
-from oneapi_cli.values.events import Event, Failed
+from oneapi_cli.values.events import Event, Failed, Finished
 
 from .doors import DOORS
 from .readers import READERS, quirks_of
@@ -124,10 +124,13 @@ def translate(recording: Recording, chunks: Iterator[bytes], encoder: EventEncod
     frames = open_frames(recording.content_type, EVENT_LIMIT)
     decoder = SPEAKERS[recording.dialect].decode_stream(quirks_of(recording.provider))
     out: list[bytes] = []
+    finished = False
 
     def say(events: list[Event]) -> bool:
         """Whether it goes on."""
+        nonlocal finished
         for event in events:
+            finished = finished or isinstance(event, Finished)
             if isinstance(event, Failed):
                 out.append(encoder.fail(refusal_of(event), REQUEST_ID))
                 return False
@@ -142,6 +145,7 @@ def translate(recording: Recording, chunks: Iterator[bytes], encoder: EventEncod
         if not say(decoder.feed(frame)):
             return b"".join(out)
     if say(decoder.close()):
+        assert finished, "the stream came to its end, and nothing was finished"
         out.append(encoder.close())
     return b"".join(out)
 

@@ -13,9 +13,7 @@ Either pair may be missing. Every reply is read at every door, whole and as a st
 
 from __future__ import annotations
 
-import binascii
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from scripts.wire.models import model_problems
 from scripts.wire.replies import REQUEST_ID, cuts_of, heads_for, refusal_of
 from scripts.wire.rules import rule_problems
 from scripts.wire.said import Call, Counts, Said, arguments_of, differences
+from tests.wire.frames import aws_frame
 
 HERE = Path(__file__).parent
 CASES = sorted(place for place in HERE.glob("*/talk_*") if place.is_dir())
@@ -191,21 +190,6 @@ def stream_of(path: Path) -> bytes:
     if path.suffix != ".aws":
         return path.read_bytes()
     return b"".join(aws_frame(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-
-
-def aws_frame(line: str) -> bytes:
-    """`contentBlockDelta {…}` → one frame of an AWS event stream, checksums and all."""
-    kind, _, payload = line.partition(" ")
-    message = "exception" if kind.startswith("!") else "event"
-    given = {f":{message}-type": kind.lstrip("!"), ":content-type": "application/json", ":message-type": message}
-    headers = b"".join(
-        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
-        for name, value in given.items()
-    )
-    body = payload.encode()
-    start = struct.pack(">II", 16 + len(headers) + len(body), len(headers))
-    start += struct.pack(">I", binascii.crc32(start))
-    return start + headers + body + struct.pack(">I", binascii.crc32(start + headers + body))
 
 
 # --- doors ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""What a channel speaks for one of its models: two vendors host models of several makers, each in its own format.
+
+A row names its function (`Vendor.by_model`); "" is the row's whole list for every model. A channel's own `speaks`
+narrows the result and sets its order. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from ..values.vendor import Channel
+
+_CLAUDE = re.compile(r"claude|(?:^|[./:])anthropic\.", re.IGNORECASE)
+_GEMINI = re.compile(r"gemini|gemma|learnlm|imagen|embedding", re.IGNORECASE)
+
+
+def spoken(channel: Channel, model_sent: str) -> Mapping[str, str]:
+    """Dialect → path, first preferred, for a model by its name upstream."""
+    listed = channel.speaks or channel.vendor.speaks
+    choose = _BY_MODEL.get(channel.vendor.by_model)
+    if choose is None:
+        return listed
+    names = choose(model_sent)
+    return {name: path for name, path in listed.items() if name in names}
+
+
+def _bedrock(model: str) -> frozenset[str]:
+    """Claude's own body at InvokeModel as well; every other chat model by Converse."""
+    return _BEDROCK_CLAUDE if _CLAUDE.search(model) else _BEDROCK_OTHERS
+
+
+def _vertex(model: str) -> frozenset[str]:
+    """Google's models by generateContent, Claude by rawPredict, partners' by the OpenAI-compatible endpoint."""
+    if _CLAUDE.search(model):
+        return _VERTEX_CLAUDE
+    return _VERTEX_GOOGLE if _GEMINI.search(model.rsplit("/", 1)[-1]) else _VERTEX_PARTNERS
+
+
+_BEDROCK_CLAUDE = frozenset({"bedrock_converse", "anthropic_messages"})
+_BEDROCK_OTHERS = frozenset({"bedrock_converse"})
+_VERTEX_CLAUDE = frozenset({"anthropic_messages"})
+_VERTEX_GOOGLE = frozenset({"gemini"})
+_VERTEX_PARTNERS = frozenset({"openai_chat"})
+_BY_MODEL: Mapping[str, Callable[[str], frozenset[str]]] = {"bedrock": _bedrock, "vertex": _vertex}
