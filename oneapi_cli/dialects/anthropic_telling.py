@@ -1,9 +1,10 @@
 """Events → the stream of a Messages reply.
 
-Blocks are numbered in the order in which they begin, and each is stopped as soon as the next one begins: this format
-has no overlapping blocks. What still comes for a call after that goes out under its number all the same, which the
-official clients take. Prose begins with its first text, so that no empty block comes to stand in a client's history.
-`message_start` waits for the first block or for the end, so that it can say the usage that is known by then.
+Blocks are numbered in the order in which they begin, and each is stopped before the next one begins: this format has no
+overlapping blocks, and clients read a call's input when it stops. A vendor that mixes the pieces of several calls is
+sorted out here: while the open call's input is not whole, what belongs to others waits. Prose begins with its first
+text, so that no empty block comes to stand in a client's history. `message_start` waits for the first block or for the
+end, so that it can say the usage that is known by then.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming (2026-11)
 """
@@ -34,7 +35,10 @@ from .anthropic_replying import (
 )
 from .dialect import ReplyHead
 
+_OfPart = PartStarted | Delta | Cited | PartDone
+
 _encode = msgspec.json.encode
+_anything = msgspec.json.Decoder()
 
 _DELTA_HEAD = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":'
 _TEXT = _DELTA_HEAD + b'{"type":"text_delta","text":%b}}\n\n'
@@ -69,26 +73,62 @@ class MessageStream:
         self._blocks: dict[int, _Block] = {}
         self._next = 0
         self._open = -1  # the number of the block that is not stopped yet
+        self._call = -1  # the open call by its number among the parts, -1 where no call is open
+        self._input: list[str] = []  # what has come of its input
+        self._waiting: list[_OfPart] = []
 
     def feed(self, event: Event) -> bytes:
-        if isinstance(event, Delta):
-            return self._delta(event.index, event.text) if event.choice == 0 else b""
+        if isinstance(event, PartStarted | Delta | Cited | PartDone):
+            if event.choice != 0:
+                return b""
+            if self._waiting:
+                return self._feed_waiting(event)
+            if isinstance(event, PartStarted) and self._is_blocked():
+                self._waiting.append(event)
+                return b""
+            return self._tell(event)
         if isinstance(event, UsageSeen):
             self._usage = event.usage
         elif isinstance(event, Started):
             self._started = event
         elif isinstance(event, Finished) and event.choice == 0:
             self._finished = event
-        elif isinstance(event, PartStarted) and event.choice == 0:
-            return self._part(event)
-        elif isinstance(event, Cited) and event.choice == 0:
-            return self._cited(event)
-        elif isinstance(event, PartDone) and event.choice == 0:
-            return self._done(event)
         return b""
+
+    def _tell(self, event: _OfPart) -> bytes:
+        if isinstance(event, Delta):
+            return self._delta(event.index, event.text)
+        if isinstance(event, PartStarted):
+            return self._part(event)
+        return self._cited(event) if isinstance(event, Cited) else self._done(event)
+
+    def _feed_waiting(self, event: _OfPart) -> bytes:
+        if event.index != self._call:
+            self._waiting.append(event)
+            return b""
+        out = self._tell(event)
+        return out if self._is_blocked() else out + self._tell_waiting()
+
+    def _tell_waiting(self) -> bytes:
+        waiting, self._waiting = self._waiting, []
+        return b"".join([self.feed(event) for event in waiting])
+
+    def _is_blocked(self) -> bool:
+        """Whether a call is open whose input is not whole yet."""
+        if self._call < 0:
+            return False
+        try:
+            _anything.decode("".join(self._input))
+        except (msgspec.DecodeError, RecursionError):
+            return True
+        return False
 
     def close(self) -> bytes:
         """`message_delta` with the whole usage, and `message_stop`."""
+        waited = b""
+        while self._waiting:
+            self._call = -1
+            waited += self._tell_waiting()
         over = self._finished
         choice = Choice(parts=(), finish=over.finish, explanation=over.explanation)
         usage = usage_block(self._usage)
@@ -102,7 +142,15 @@ class MessageStream:
             },
             "usage": usage,
         }
-        parts = (self._begin(), self._stop(), b"event: message_delta\ndata: ", _encode(last), b"\n\n", _MESSAGE_STOP)
+        parts = (
+            waited,
+            self._begin(),
+            self._stop(),
+            b"event: message_delta\ndata: ",
+            _encode(last),
+            b"\n\n",
+            _MESSAGE_STOP,
+        )
         return b"".join(parts)
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
@@ -122,6 +170,7 @@ class MessageStream:
             "input": {},
         }
         out = self._start(block, start)
+        self._call, self._input = event.index, []
         if event.kind == "custom_call":
             out += _ARGUMENTS % (block.place, _encode(_CUSTOM_OPEN))
         return out
@@ -132,6 +181,8 @@ class MessageStream:
             return b""
         kind = block.kind
         if kind == "call":
+            if index == self._call:
+                self._input.append(text)
             return _ARGUMENTS % (block.place, _encode(text))
         if kind == "custom_call":
             return _ARGUMENTS % (block.place, _encode(_encode(text)[1:-1].decode()))
@@ -150,6 +201,8 @@ class MessageStream:
         block = self._blocks.get(event.index)
         if block is None:
             return b""
+        if event.index == self._call:
+            self._call = -1
         if block.kind == "hosted":
             return self._hosted(block, event.hosted) if event.hosted is not None else b""
         if block.kind == "thinking":
@@ -187,6 +240,7 @@ class MessageStream:
 
     def _start(self, block: _Block, content: dict[str, Any]) -> bytes:
         out = self._begin() + self._stop()
+        self._call = -1
         block.place = self._open = self._next
         self._next += 1
         return out + _START % (block.place, _encode(content))

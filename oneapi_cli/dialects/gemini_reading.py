@@ -147,8 +147,8 @@ class Decoder:
     def read(self, payload: Mapping[str, Any]) -> list[Event]:
         """One event's object."""
         if (error := refusal_in(payload)) is not None:
-            status = error.status
-            return [Failed(message=error.message, type=error.type or "", code=error.code or "", status=status)]
+            failed = Failed(message=error.message, type=error.type or "", code=error.code or "", status=error.status)
+            return [*self._usage(), failed]
         events: list[Event] = [] if self._started else self._start(payload)
         for place, candidate in enumerate(objects_of(payload.get("candidates"))):
             index = candidate.get("index")
@@ -191,7 +191,7 @@ class Decoder:
         self._unread += 1
         if not whole and not self._whole:
             return [*self._usage(), *events] if is_first else events
-        over = self._whole or self._over or self._unread > UNREAD
+        over = self._whole or self._over or is_first or self._unread > UNREAD
         return [*events, *self._usage()] if over else events
 
     def _usage(self) -> list[Event]:

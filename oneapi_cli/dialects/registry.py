@@ -8,6 +8,7 @@ import oneapi_cli.dialects.anthropic_messages as anthropic_messages
 import oneapi_cli.dialects.bedrock_converse as bedrock_converse
 import oneapi_cli.dialects.cohere_chat as cohere_chat
 import oneapi_cli.dialects.gemini as gemini
+import oneapi_cli.dialects.ollama as ollama
 import oneapi_cli.dialects.openai_chat as openai_chat
 import oneapi_cli.dialects.openai_completions as openai_completions
 import oneapi_cli.dialects.openai_embeddings as openai_embeddings
@@ -52,6 +53,7 @@ SPEAKERS: Mapping[str, Speaker] = {
     bedrock_converse.NAME: bedrock_converse,
     cohere_chat.NAME: cohere_chat,
     gemini.NAME: gemini,
+    ollama.NAME: ollama,
     openai_chat.NAME: openai_chat,
 }
 """Conversational formats that vendors speak."""
