@@ -64,7 +64,7 @@ def _anthropic_events(words: int, word: str) -> list[bytes]:
             f"event: {members['type']}\ndata: ".encode() + json.dumps(members, separators=(",", ":")).encode() + b"\n\n"
         )
 
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_1",
         "type": "message",
         "role": "assistant",

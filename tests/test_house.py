@@ -51,8 +51,8 @@ TABLES: Mapping[str, str] = {}
 # path → (vendor names it compares with, why it is not a vendor test).
 SPEAKS_OF_VENDORS: Mapping[str, tuple[frozenset[str], str]] = {}
 # Names of what is imported where they differ from what is installed.
-INSTALLED_AS = {"yaml": "pyyaml", "tiktoken_ext": "tiktoken"}
-HEAVY = ("aiohttp", "boto3", "botocore", "genai_prices", "openai", "pydantic", "sqlite_utils", "tiktoken", "uvloop")
+INSTALLED_AS = {"yaml": "pyyaml", "tiktoken_ext": "tiktoken", "google": "google-auth", "PIL": "pillow"}
+HEAVY = ("aiohttp", "boto3", "botocore", "genai_prices", "google", "openai", "PIL", "pydantic", "sqlite_utils", "tiktoken", "uvloop")
 
 
 # --- reading the source ---------------------------------------------------------------------------------------------

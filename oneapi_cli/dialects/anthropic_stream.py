@@ -47,7 +47,7 @@ def _look(name: str, data: bytes) -> Sight:
     if kind == "message_delta":
         reason = _inner(members, "delta").get("stop_reason")
         return Sight(usage=_block(members), finished=reason is not None and bytes(reason) != b"null")
-    if kind == "error" or (kind not in _PASSING and "error" in members):
+    if kind == "error" or (kind not in _PASSING and bytes(members.get("error", b"")).startswith(b"{")):
         return Sight(error=error_of_event(_object.decode(data)))
     return Sight()
 

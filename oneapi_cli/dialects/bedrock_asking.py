@@ -84,7 +84,7 @@ def encode_request(talk: Conversation, quirks: Quirks, traits: Traits) -> tuple[
     turns = TurnWriter(traits)
     turns.write(talk)
     output = _output(talk.format, traits, thinks=_asks_for_thoughts(talk))
-    tools = write_tools(talk, turns.called_tools(), stand_in=output.tool, traits=traits)
+    tools = write_tools(talk, turns, stand_in=output.tool, traits=traits)
     if output.words:
         turns.system.append({"text": output.words})
     wish = _wish(talk, traits, forced=tools.forced and not refuses_force(traits))

@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/nova/latest/userguide/tool-built-in.html (2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -22,7 +21,7 @@ from ..values.vendor import Traits
 from .anthropic_tooling import Entry, Tooling
 from .anthropic_tooling import write_tools as _written
 from .bedrock_names import SYSTEM_TOOLS
-from .bedrock_turns import cache_point
+from .bedrock_turns import TurnWriter, cache_point
 
 _MOST_NAME = 64
 
@@ -35,16 +34,17 @@ class ToolConfig(Struct, kw_only=True):
     notes: list[str]
 
 
-def write_tools(talk: Conversation, called: Sequence[str], *, stand_in: Entry | None, traits: Traits) -> ToolConfig:
-    """called: names of tools in the history; stand_in: the tool that an output format became. Raises BadRequest for a
-    name that Converse does not take."""
+def write_tools(talk: Conversation, turns: TurnWriter, *, stand_in: Entry | None, traits: Traits) -> ToolConfig:
+    """turns: of the history, for the tools that were called there; stand_in: the tool that an output format became.
+    Raises BadRequest for a name that Converse does not take."""
+    called = turns.called_tools()
     written = _written(replace(talk, hosted=()), called, stand_in=stand_in, structured=traits.structured)
     notes = written.notes
-    system = _system_tools(talk, notes, traits)
+    system = _system_tools(talk, turns, notes, traits)
     if talk.parallel_tools is False and talk.tools:
         notes.append("dropped:parallel_tool_calls")
     choice = written.choice["type"] if written.choice is not None else ""
-    if choice == "none" and not called:
+    if choice == "none" and not called and not system:
         return ToolConfig(config=None, notes=notes)
     tools: list[dict[str, Any]] = []
     for entry in written.tools:
@@ -84,12 +84,13 @@ def _tool(entry: Entry, notes: list[str], traits: Traits) -> list[dict[str, Any]
     return [{"toolSpec": spec}, cache_point(CacheMark(ttl=mark.get("ttl", "")))]
 
 
-def _system_tools(talk: Conversation, notes: list[str], traits: Traits) -> list[dict[str, Any]]:
-    found = []
+def _system_tools(talk: Conversation, turns: TurnWriter, notes: list[str], traits: Traits) -> list[dict[str, Any]]:
+    """Those that were called before must be declared again."""
+    found = turns.called_system_tools()
     for hosted in talk.hosted:
         name = SYSTEM_TOOLS.get(hosted.kind) if traits.thinking == "level" else None
         if name is None:
             notes.append(f"dropped:tool:{hosted.kind}")
         else:
-            found.append({"systemTool": {"name": name}})
-    return found
+            found.append(name)
+    return [{"systemTool": {"name": name}} for name in dict.fromkeys(found)]

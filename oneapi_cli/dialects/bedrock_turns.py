@@ -32,7 +32,7 @@ from ..values.vendor import Traits
 from .anthropic_replying import arguments_object
 from .anthropic_turns import CONTINUE, Ids, tool_name
 from .bedrock_media import MediaWriter
-from .bedrock_names import NAME, SEAL
+from .bedrock_names import NAME, SEAL, SERVER_TOOL
 
 Block = dict[str, Any]
 Group = list[Block]
@@ -107,9 +107,16 @@ class TurnWriter:
         return "reasoningContent" in self._messages[-2].groups[0][0]
 
     def called_tools(self) -> list[str]:
-        """Names of the tools that were called, each once."""
+        """Names of the client's tools that were called, each once."""
+        return list(dict.fromkeys(used["name"] for used in self._calls() if used.get("type") != SERVER_TOOL))
+
+    def called_system_tools(self) -> list[str]:
+        """The same of those that the vendor ran."""
+        return list(dict.fromkeys(used["name"] for used in self._calls() if used.get("type") == SERVER_TOOL))
+
+    def _calls(self) -> list[Block]:
         blocks = [group[0] for message in self._messages for group in message.groups]
-        return list(dict.fromkeys(block["toolUse"]["name"] for block in blocks if "toolUse" in block))
+        return [block["toolUse"] for block in blocks if "toolUse" in block]
 
     def note(self, code: str) -> None:
         if code not in self.notes:

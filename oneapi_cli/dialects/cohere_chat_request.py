@@ -15,7 +15,7 @@ Source: https://docs.cohere.com/reference/chat (2026-11)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..values.conversation import (
@@ -33,18 +33,14 @@ from ..values.conversation import (
     ToolResult,
     Turn,
 )
-from ..values.errors import BadRequest
 from ..values.vendor import Quirks, Traits
 from .calls import CallIds, arguments_text, function_tool, merged
 from .cohere_chat_parts import NAME
-from .remainder import check_answerable, document_text, remainder, result_text
+from .remainder import BUDGETS, check_answerable, document_text, remainder, result_text, unreachable, unreadable
 
 MOST_STOPS = 5
 MOST_K = 500
 LEAST_P, MOST_P = 0.01, 0.99
-
-# Tokens of thinking for an effort; what is not here thinks without a bound.
-BUDGETS: Mapping[str, int] = {"minimal": 512, "low": 1_024, "medium": 4_096, "high": 16_384}
 
 _CARRIED = frozenset(
     {
@@ -140,9 +136,7 @@ class _Messages:
                 self._notes.append("dropped:citations")
             return document_text(part.name, part.text)
         if isinstance(part, Media):
-            raise BadRequest(
-                f"`messages` has a {part.kind}, which this model does not take: give its text instead", member="messages"
-            )
+            raise unreadable(part.kind)
         return ""
 
     def _assistant(self, turn: Turn) -> dict[str, Any]:
@@ -203,7 +197,7 @@ class _Messages:
 
 def _image(media: Media) -> dict[str, Any]:
     if media.file_id:
-        raise BadRequest("`messages` refers to an image that this model's vendor cannot read: send its bytes", member="messages")
+        raise unreachable(media.kind)
     url = f"data:{media.media_type or 'image/png'};base64,{media.data}" if media.data else media.url
     image = {"url": url, "detail": media.detail} if media.detail in ("auto", "low", "high") else {"url": url}
     return {"type": "image_url", "image_url": image}

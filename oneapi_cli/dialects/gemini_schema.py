@@ -94,13 +94,13 @@ class _Cleaner:
         if depth > MOST_DEPTH:
             return dict(schema)
         given = {name: value for name, value in schema.items() if name not in _UNSAID}
+        if isinstance(definitions := given.pop("definitions", None), Mapping):
+            given["$defs"] = {**definitions, **given.get("$defs", {})}
         if isinstance(ref := given.get("$ref"), str):
             return self._referred(ref, given, depth)
         if isinstance(alternatives := given.get("allOf"), list):
             given = self._merged(given, alternatives)
         found = _each_below(given, lambda inner: self.clean(inner, depth + 1) if isinstance(inner, Mapping) else inner)
-        if isinstance(definitions := found.pop("definitions", None), dict):
-            found["$defs"] = definitions | found.get("$defs", {})
         _say_const(found)
         _say_bounds(found)
         _say_format(found)

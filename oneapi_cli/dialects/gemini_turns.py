@@ -56,6 +56,8 @@ class Writer:
         self.notes: dict[str, None] = {}
         self.contents: list[Json] = []
         self._kind = ""
+        self._results: Json | None = None  # the responses to the last content of the model
+        self._after_model = 0
 
     def write(self) -> None:
         """Raises BadRequest for what Gemini cannot be sent."""
@@ -83,11 +85,25 @@ class Writer:
         """kind: `model`, `user`, or `results`: a user's content with responses alone."""
         if not parts:
             return
-        if self._kind == kind:
+        if kind == "results":
+            self._add_results(parts)
+        elif self._kind == kind:
             self.contents[-1]["parts"] += parts
         else:
-            self.contents.append({"role": "model" if kind == "model" else "user", "parts": parts})
+            self.contents.append({"role": kind, "parts": parts})
             self._kind = kind
+        if kind == "model":
+            self._results, self._after_model = None, len(self.contents)
+
+    def _add_results(self, parts: list[Json]) -> None:
+        """All responses to the calls of one content stand together right after it, whatever else was said."""
+        if self._results is not None:
+            self._results["parts"] += parts
+            return
+        self._results = {"role": "user", "parts": parts}
+        self.contents.insert(self._after_model, self._results)
+        if self._after_model == len(self.contents) - 1:
+            self._kind = "results"
 
     def _user(self, parts: Sequence[Part]) -> None:
         results: list[Json] = []

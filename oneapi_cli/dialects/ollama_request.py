@@ -33,11 +33,10 @@ from ..values.conversation import (
     ToolResult,
     Turn,
 )
-from ..values.errors import BadRequest
 from ..values.vendor import Quirks, Traits
 from .calls import CallIds, arguments_object, function_tool, merged
 from .ollama_parts import NAME
-from .remainder import check_answerable, document_text, remainder, result_text
+from .remainder import check_answerable, document_text, remainder, result_text, unreachable, unreadable
 
 # Efforts that Ollama has other words for, or none that every version knows.
 LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
@@ -181,13 +180,9 @@ class _Messages:
 
 def _image(media: Media) -> str:
     if media.kind != "image":
-        raise BadRequest(
-            f"`messages` has a {media.kind}, which this model does not take: give its text instead", member="messages"
-        )
+        raise unreadable(media.kind)
     if not media.data:
-        raise BadRequest(
-            "`messages` refers to an image that this model's server cannot fetch: send its bytes", member="messages"
-        )
+        raise unreachable(media.kind)
     return media.data
 
 

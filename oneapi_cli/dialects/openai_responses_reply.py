@@ -28,7 +28,7 @@ from ..values.conversation import (
     Thinking,
     ToolCall,
 )
-from ..values.errors import Malformed
+from ..values.errors import BadRequest, Malformed
 from ..values.usage import Usage
 from ..values.vendor import Quirks
 from .dialect import VendorError
@@ -136,7 +136,10 @@ def picture_of(item: Mapping[str, Any]) -> Media | None:
     if not isinstance(data, str) or not data:
         return None
     if data.startswith(("data:", "http://", "https://")):
-        return media_at(data, "image", "result")
+        try:
+            return media_at(data, "image", "result")
+        except BadRequest:
+            return None
     form = item.get("output_format")
     media_type = sniffed(data) or (f"image/{form}" if isinstance(form, str) else "image/png")
     return Media(kind="image", media_type=media_type, data=data)
@@ -152,7 +155,7 @@ def finish_of(response: Mapping[str, Any], parts: list[Part]) -> tuple[FinishRea
     details = response.get("incomplete_details")
     reason = _text(details.get("reason")) if isinstance(details, Mapping) else ""
     raw = reason or _text(response.get("status"))
-    cut = reason in _LENGTH
+    cut = reason in _LENGTH or raw == "incomplete"  # without a reason it is hardly anything else
     if cut and parts and not (isinstance(parts[-1], ToolCall) and _is_whole(parts[-1])):
         return "length", raw, ""
     if any(isinstance(part, ToolCall) for part in parts):

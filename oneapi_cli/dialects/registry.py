@@ -16,6 +16,7 @@ import oneapi_cli.dialects.openai_images as openai_images
 import oneapi_cli.dialects.openai_moderations as openai_moderations
 import oneapi_cli.dialects.openai_responses as openai_responses
 import oneapi_cli.dialects.openai_speech as openai_speech
+import oneapi_cli.dialects.replicate_chat as replicate_chat
 
 from .dialect import Dialect, Follower, Listener, Speaker
 from .openai_image_edits import edits, variations
@@ -55,8 +56,9 @@ SPEAKERS: Mapping[str, Speaker] = {
     gemini.NAME: gemini,
     ollama.NAME: ollama,
     openai_chat.NAME: openai_chat,
+    replicate_chat.NAME: replicate_chat,
 }
 """Conversational formats that vendors speak."""
 
-FOLLOWS: Mapping[str, Follower] = {}
+FOLLOWS: Mapping[str, Follower] = {replicate_chat.NAME: replicate_chat}
 """Those of them whose vendor answers in several requests."""

@@ -5,13 +5,17 @@ The names in the notes are those of OpenAI's chat format, which most clients kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 
 from ..values.conversation import Conversation, Reasoning, Text, ToolResult
 from ..values.errors import BadRequest
 
 NO_TIER = frozenset({"", "auto", "default", "standard", "standard_only"})
 """Tiers that ask for nothing beyond what everybody gets."""
+
+
+BUDGETS: Mapping[str, int] = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384}
+"""Tokens of thinking for an effort, for formats that count it; an effort that is not here has no bound."""
 
 
 def remainder(talk: Conversation, carried: Set[str], extras: Set[str] = frozenset()) -> list[str]:
@@ -70,6 +74,18 @@ def _has_cache_marks(talk: Conversation) -> bool:
     if any(tool.cache is not None for tool in talk.tools):
         return True
     return any(getattr(part, "cache", None) is not None for turn in talk.turns for part in turn.parts)
+
+
+def unreadable(kind: str) -> BadRequest:
+    """For media that a format has no place for."""
+    what = f"`messages` has a part of a kind that this model does not take: {kind}; give its text instead"
+    return BadRequest(what, member="messages")
+
+
+def unreachable(kind: str) -> BadRequest:
+    """For media behind a name or URL that the vendor cannot read."""
+    what = f"`messages` refers to media that this model's vendor cannot read: {kind}; send its bytes"
+    return BadRequest(what, member="messages")
 
 
 def document_text(name: str, text: str) -> str:

@@ -162,7 +162,11 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     way = way_for(ask, order, offer, gate)
     limit = limit_to_send(order, offer, meter.hold.limit, lowered=meter.hold.lowered)
     going = await aside(len(order.body), lambda: way.outgoing(limit))
-    call = await encode_call(ask, offer, meter, key, going)
+    try:
+        call = await encode_call(ask, offer, meter, key, going)
+    except UpstreamFault:
+        meter.begin(offer, going.notes)  # nothing was sent, and that was this offer's doing
+        raise
     meter.begin(offer, going.notes)
     reply = await gate.transport.send(call)
     stepper = Stepper(call, offer, key, gate)

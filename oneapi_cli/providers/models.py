@@ -18,6 +18,7 @@ import msgspec
 
 from ..values.vendor import Traits
 from .models_claude import CLAUDE
+from .replicate_models import prediction_inputs
 
 _O200K = "o200k_base"
 _CL100K = "cl100k_base"
@@ -192,4 +193,6 @@ def traits(model: str) -> Traits:
     """Traits of a model by the name sent upstream; all-default where no row matches."""
     name = model.rsplit("/", 1)[-1].lower().removeprefix("ft:")
     found = next((found for pattern, found in _TABLE if pattern.match(name)), _NOTHING)
+    if (inputs := prediction_inputs(model)) is not None:
+        found = msgspec.structs.replace(found, inputs=inputs)
     return msgspec.structs.replace(found, agent=True, hidden=True) if _AGENTS.match(name) else found

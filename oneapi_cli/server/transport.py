@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 import aiohttp
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs
 
+from yarl import URL
+
 from ..values.asks import Call, Headers
 from ..values.errors import Broken, Malformed, TimedOut, Unreachable, UpstreamFault
 from ..values.uploads import Assembled
@@ -71,7 +73,7 @@ class AiohttpTransport:
             async with asyncio.timeout(call.connect_seconds + call.first_byte_seconds):
                 response = await self._session.request(
                     call.method,
-                    self._local(call.url),
+                    URL(self._local(call.url), encoded=True),  # as it was signed, byte for byte
                     data=_payload(call.body),
                     headers={"User-Agent": self._agent, **call.headers, **_length(call.body)},
                     timeout=timeout,

@@ -52,6 +52,35 @@ class Quirks(Struct, frozen=True, kw_only=True):
     """Most tokens that one image may cost where the model's own row does not say; 0: use the dialect's own table."""
 
 
+class PredictionInputs(Struct, frozen=True, kw_only=True):
+    """What a model behind Replicate's predictions calls its inputs; "" and absent where it has no such input. The
+    defaults are for models that nobody has looked up: names most of them share, the system prompt inside the prompt.
+
+    limits: each is given the output limit (a model ignores names that it does not know). media: kind → name, with
+    `[]` behind it where it takes several. messages: takes the conversation as messages. thinks: a switch; budget:
+    tokens of thinking; effort: a word, one of `efforts`. stop: takes the sequences joined by commas.
+    """
+
+    system: str = ""
+    limits: tuple[str, ...] = ("max_tokens", "max_new_tokens")
+    sampling: tuple[str, ...] = (
+        "temperature",
+        "top_p",
+        "top_k",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+    )
+    media: Mapping[str, str] = {"image": "image"}
+    messages: str = ""
+    stop: str = "stop_sequences"
+    thinks: str = ""
+    budget: str = ""
+    effort: str = ""
+    efforts: tuple[str, ...] = ()
+    verbosity: str = ""
+
+
 class Traits(Struct, frozen=True, kw_only=True):
     """What is peculiar to a model, whatever channel serves it.
 
@@ -88,6 +117,8 @@ class Traits(Struct, frozen=True, kw_only=True):
     calls alone; always. The last two refuse a forced call (Claude Sonnet 5.5; Opus 5.5, Fable and Mythos)."""
     hidden: bool = False
     """Thinks where a stream does not show it, and bills that: what was seen of a stream says little of its cost."""
+    inputs: PredictionInputs = PredictionInputs()
+    """replicate: what the model calls its inputs."""
 
 
 class Vendor(Struct, frozen=True, kw_only=True):

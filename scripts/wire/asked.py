@@ -9,6 +9,7 @@ enums and descriptions, references followed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,15 +69,20 @@ class Asked:
     schema: Object | None = None
 
 
+_JSON = re.compile(r"[\[{]")
+
+
 def leaves_of(value: Any) -> tuple[str, ...]:
     """The scalars of a value as texts; JSON inside a text is opened."""
     if isinstance(value, str):
         text = value.strip()
-        if text[:1] in ("{", "["):
+        start = _JSON.search(text)
+        if start is not None:
             try:
-                return leaves_of(json.loads(text))
+                inner = leaves_of(json.loads(text[start.start() :]))
             except ValueError:
-                pass
+                return (value,)
+            return (*leaves_of(text[: start.start()]), *inner)
         return (value,) if text else ()
     if isinstance(value, Mapping):
         return tuple(leaf for inner in value.values() for leaf in leaves_of(inner))
@@ -93,7 +99,7 @@ def lost(asked: Asked, sent: Asked, tiny: Mapping[str, str], notes: Sequence[str
         yield f"calls {cut(wish)} became {cut(have)}"
     yield from _results_lost(asked, sent)
     yield from _media_lost(asked, sent, tiny, notes)
-    yield from _tools_lost(asked, sent)
+    yield from _tools_lost(asked, sent, notes)
     yield from _choice_lost(asked, sent, notes)
     for name in ("limit", "temperature", "top_p", "stop"):
         wish_, have_ = getattr(asked, name), getattr(sent, name)
@@ -167,11 +173,12 @@ def plain(ref: str) -> str:
     return ref if "://" in ref else ref.translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
 
 
-def _tools_lost(asked: Asked, sent: Asked) -> Iterator[str]:
+def _tools_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[str]:
     for name, tool in asked.tools.items():
         other = sent.tools.get(name)
         if other is None:
-            yield f"tool {name} is lost"
+            if not _is_left_out_by_choice(name, asked, notes):
+                yield f"tool {name} is lost"
             continue
         if tool.description.strip() and tool.description.strip() not in other.description:
             yield f"tool {name}'s description became {cut(other.description)}"
@@ -181,6 +188,13 @@ def _tools_lost(asked: Asked, sent: Asked) -> Iterator[str]:
     extra = [name for name in sent.tools if name not in asked.tools and not is_ours(name)]
     if extra:
         yield f"tools {extra} came from nowhere"
+
+
+def _is_left_out_by_choice(name: str, asked: Asked, notes: Sequence[str]) -> bool:
+    """Formats without a choice by name, or without `none`, can say it by what they leave out."""
+    if asked.choice == "none":
+        return not asked.calls
+    return asked.choice.startswith("named:") and asked.choice != f"named:{name}" and _noted("choice", notes)
 
 
 def is_ours(name: str) -> bool:
@@ -198,9 +212,8 @@ def _choice_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[st
         return
     if wish.startswith("named:") and have == "required" and (len(sent.tools) == 1 or _noted("choice", notes)):
         return
-    if _noted("choice", notes) and have in ("auto", "required"):
-        yield from ([f"tool choice {wish} became {have}"] if wish == "none" else [])
-        return
+    if _noted("choice", notes) and have == "auto" and (wish != "none" or asked.calls):
+        return  # the format knows no other; a history with calls needs its tools
     yield f"tool choice {wish} became {have}"
 
 

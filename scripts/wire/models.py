@@ -196,7 +196,7 @@ def _cohere(body: Object) -> Iterator[str]:
             "system": {"text"},
         }[message["role"]]
         yield from (f"{place} has a {part['type']}" for part in parts if part["type"] not in allowed)
-        if not content and not message.get("tool_calls"):
+        if message["role"] != "tool" and not content and not message.get("tool_calls"):
             yield f"{place} has neither content nor calls"
     if not body["messages"]:
         yield "messages are empty"

@@ -14,6 +14,7 @@ from typing import Any
 
 from oneapi_cli.dialects import DIALECTS, LISTENERS, SPEAKERS, ReplyHead, VendorError
 from oneapi_cli.dialects.dialect import EventEncoder
+from oneapi_cli.dialects.gemini import ArrayFramer
 from oneapi_cli.dialects.parts import events_of
 from oneapi_cli.framing.frames import open_frames
 from oneapi_cli.values.errors import GatewayError, Refused
@@ -63,9 +64,9 @@ def check_reply(recording: Recording, cuts: int) -> Iterator[Result]:
         yield Result(kind=kind, door=door, dialect=dialect, id=recording.id, problems=problems)
 
 
-def head_for(door: str, model: str = "m", query: Mapping[str, str] | None = None) -> ReplyHead:
-    given = query if query is not None else ({"alt": "sse"} if door == "gemini" else {})
-    return ReplyHead(request_id=REQUEST_ID, model=model, created=CREATED, asked=_ASKED[door], query=given)
+def head_for(door: str, model: str = "m") -> ReplyHead:
+    query = {"alt": "sse"} if door == "gemini" else {}
+    return ReplyHead(request_id=REQUEST_ID, model=model, created=CREATED, asked=_ASKED[door], query=query)
 
 
 def whole_problems(recording: Recording, wished: Said, door: str) -> Iterator[str]:
@@ -79,17 +80,17 @@ def whole_problems(recording: Recording, wished: Said, door: str) -> Iterator[st
             return
         body = json.dumps(listener.encode_reply(reply, head_for(door, recording.model))).encode()
         yield from _read(read.whole, body, wished, door, "")
-        for head in heads_for(door, recording.model):
-            encoder = listener.encode_stream(head)
-            stream = b"".join(encoder.feed(event) for event in events_of(reply)) + encoder.close()
-            yield from _read(read.stream, stream, wished, door, "as a stream: ")
+        encoder = listener.encode_stream(head_for(door, recording.model))
+        stream = b"".join(encoder.feed(event) for event in events_of(reply)) + encoder.close()
+        for form in forms_of(door, stream):
+            yield from _read(read.stream, form, wished, door, "as a stream: ")
     except Exception as fault:
         yield f"raised {type(fault).__name__}: {fault}"
 
 
-def heads_for(door: str, model: str = "m") -> list[ReplyHead]:
-    """Gemini's streams have two forms."""
-    return [head_for(door, model), *([head_for(door, model, {})] if door == "gemini" else [])]
+def forms_of(door: str, stream: bytes) -> list[bytes]:
+    """A door's stream in each form that it has: Gemini's may be one JSON array instead."""
+    return [stream, ArrayFramer().close(stream)] if door == "gemini" else [stream]
 
 
 def _read(read: Callable[[bytes], Said], body: bytes, wished: Said, door: str, prefix: str) -> Iterator[str]:
@@ -103,20 +104,20 @@ def _read(read: Callable[[bytes], Said], body: bytes, wished: Said, door: str, p
 
 
 def stream_problems(recording: Recording, wished: Said, door: str, cuts: int) -> Iterator[str]:
-    for head in heads_for(door, recording.model):
-        first: bytes | None = None
-        for chunks in cuts_of(recording.reply, cuts):
-            try:
-                out = translate(recording, chunks, LISTENERS[door].encode_stream(head))
-            except Exception as fault:
-                yield f"raised {type(fault).__name__}: {fault}"
-                return
-            if first is None:
-                first = out
-                yield from _read(DOORS[door].stream, out, wished, door, "")
-            elif out != first:
-                yield f"other cuts, another answer: {cut(out)}"
-                return
+    first: bytes | None = None
+    for chunks in cuts_of(recording.reply, cuts):
+        try:
+            out = translate(recording, chunks, LISTENERS[door].encode_stream(head_for(door, recording.model)))
+        except Exception as fault:
+            yield f"raised {type(fault).__name__}: {fault}"
+            return
+        if first is None:
+            first = out
+            for form in forms_of(door, out):
+                yield from _read(DOORS[door].stream, form, wished, door, "")
+        elif out != first:
+            yield f"other cuts, another answer: {cut(out)}"
+            return
 
 
 def translate(recording: Recording, chunks: Iterator[bytes], encoder: EventEncoder) -> bytes:

@@ -45,7 +45,7 @@ _MODELS = {
     "ollama": "qwen3",
     "replicate": "meta/meta-llama-3-70b-instruct",
 }
-_TEXT_ONLY = frozenset({"replicate"})
+TEXT_ONLY = frozenset({"replicate"})
 """Dialects that are a prompt and nothing more: calls and tools cannot be carried, and are refused."""
 
 
@@ -84,7 +84,7 @@ def may_refuse(asked: Asked, request: Mapping[str, Any], dialect: str) -> bool:
     medium that is no picture, a file that another vendor keeps, what only one vendor stores."""
     kept_by_vendor = any(seen.kind != "image" or seen.ref.startswith(("gs://", "file")) for seen in asked.media)
     stored = bool(request.get("previous_response_id") or request.get("conversation") or request.get("background"))
-    prompt_only = dialect in _TEXT_ONLY and bool(asked.tools or asked.calls or asked.results)
+    prompt_only = dialect in TEXT_ONLY and bool(asked.tools or asked.calls or asked.results)
     return kept_by_vendor or stored or prompt_only
 
 

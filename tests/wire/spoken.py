@@ -210,7 +210,7 @@ def anthropic_stream(reply: Spoken, draw: Draw) -> bytes:
     if reply.marks["c"]:  # tools of the vendor's own have read more meanwhile
         at_start["input_tokens"] = min(1, reply.read)
         at_end = dict(usage)
-    start = {
+    start: dict[str, Any] = {
         "id": "msg_01",
         "type": "message",
         "role": "assistant",

@@ -30,7 +30,7 @@ from oneapi_cli.values.events import Event, Failed
 from oneapi_cli.values.vendor import Quirks, Traits
 from scripts.wire.doors import DOORS
 from scripts.wire.models import model_problems
-from scripts.wire.replies import REQUEST_ID, cuts_of, heads_for, refusal_of
+from scripts.wire.replies import REQUEST_ID, cuts_of, forms_of, head_for, refusal_of
 from scripts.wire.rules import rule_problems
 from scripts.wire.said import Call, Counts, Said, arguments_of, differences
 from tests.wire.frames import aws_frame
@@ -207,20 +207,20 @@ def test_at_every_door(case: Path, door: str) -> None:
         if isinstance(reply, VendorError):
             return
         events = events_of(reply)
-        body = msgspec.json.encode(LISTENERS[door].encode_reply(reply, heads_for(door)[0]))
+        body = msgspec.json.encode(LISTENERS[door].encode_reply(reply, head_for(door)))
         check_door(DOORS[door].whole(body), wished, door)
     else:
         events = decoded(case, iter((stream_of(path),)))
         if wished.error is None:
-            body = msgspec.json.encode(LISTENERS[door].encode_reply(collect(events), heads_for(door)[0]))
+            body = msgspec.json.encode(LISTENERS[door].encode_reply(collect(events), head_for(door)))
             check_door(DOORS[door].whole(body), wished, door)
-    for head in heads_for(door):
-        encoder = LISTENERS[door].encode_stream(head)
-        out = b""
-        for event in events:
-            out += encoder.fail(refusal_of(event), REQUEST_ID) if isinstance(event, Failed) else encoder.feed(event)
-        out += b"" if wished.error is not None else encoder.close()
-        check_door(DOORS[door].stream(out), wished, door)
+    encoder = LISTENERS[door].encode_stream(head_for(door))
+    out = b""
+    for event in events:
+        out += encoder.fail(refusal_of(event), REQUEST_ID) if isinstance(event, Failed) else encoder.feed(event)
+    out += b"" if wished.error is not None else encoder.close()
+    for form in forms_of(door, out):
+        check_door(DOORS[door].stream(form), wished, door)
 
 
 def check_door(got: Said, wished: Said, door: str) -> None:

@@ -170,7 +170,7 @@ TURNS = [
                 [
                     {"text": "Let me see."},
                     {"toolUse": {"toolUseId": "t1", "name": "weather", "input": {"city": "Paris"}}},
-                    {"toolUse": {"toolUseId": "t_2_d5d2ceb5", "name": "weather", "input": {}}},
+                    {"toolUse": {"toolUseId": "t_2_fd555bee", "name": "weather", "input": {}}},
                 ],
             ),
             (
@@ -179,7 +179,7 @@ TURNS = [
                     {"toolResult": {"toolUseId": "t1", "content": [{"text": "sunny"}]}},
                     {
                         "toolResult": {
-                            "toolUseId": "t_2_d5d2ceb5",
+                            "toolUseId": "t_2_fd555bee",
                             "content": [{"text": "(no output)"}],
                             "status": "error",
                         }
@@ -257,7 +257,8 @@ TURNS = [
                 ],
             ),
             ("user", [{"text": "why"}]),
-        ),
+        )
+        | {"toolConfig": {"tools": [{"systemTool": {"name": "n"}}]}},
         ("dropped:hosted:web_search", "dropped:citations"),
     ),
 ]

@@ -112,7 +112,7 @@ async def test_a_redirect_within_bounds_is_followed() -> None:
 async def test_too_large_with_and_without_a_length() -> None:
     async def endless(_: Received, writer: Writer) -> None:
         await writer.head(200, {"Transfer-Encoding": "chunked"})
-        for _ in range(100):
+        for _number in range(100):
             await writer.chunk(b"x" * 1000)
         await writer.end()
 
