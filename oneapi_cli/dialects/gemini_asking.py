@@ -52,9 +52,13 @@ def encode_request(talk: Conversation, quirks: Quirks, traits: Traits) -> tuple[
     combines = traits.thinking == "level"
     tools = _tools(talk, notes, combines=combines)
     config = _config(talk, traits, notes)
-    if (said := _format(talk.format, config, notes, in_words=bool(tools) and not combines)) is not None:
+    in_words = not traits.structured or (bool(tools) and not combines)
+    if (said := _format(talk.format, config, notes, in_words=in_words)) is not None:
         writer.system.append({"text": said})
-    if writer.system:
+    if writer.system and traits.system_role == "user":
+        notes["changed:system_position"] = None
+        body["contents"][0]["parts"] = writer.system + body["contents"][0]["parts"]
+    elif writer.system:
         body["systemInstruction"] = {"parts": writer.system}
     if tools:
         body["tools"] = tools

@@ -81,7 +81,7 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
         raise fault("contents", "must be an array")
     config = fields.object(_CONFIG, _READ_CONFIG)
     unpriceable = tuple((name, why) for name, why in _UNPRICED.items() if fields.has(name)) + _hosted_tools(fields)
-    unknown = fields.unknown(KNOWN)
+    unknown = fields.unknown(KNOWN) + tuple(name for name in _UNPRICED if fields.has(name))
     media = media_in(body)
     if media.loose or media.stored:
         unknown += ("contents",)

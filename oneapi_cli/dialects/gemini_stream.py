@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from msgspec.structs import replace
 
 from ..framing.sse import SseSplitter, parse_event, split_events
 from ..values.errors import Malformed
@@ -351,9 +350,3 @@ class ArrayFramer:
         """The last events, and the closing bracket."""
         out = self.feed(events)
         return out + (b"]" if self._begun else b"[]")
-
-
-def with_searches(usage: Usage, queries: set[str], model: object) -> Usage:
-    """Usage beside which searches are charged that earlier events named."""
-    many = charged(queries, model)
-    return replace(usage, counts={**usage.counts, "web_searches": many}) if many else usage

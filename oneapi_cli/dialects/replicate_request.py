@@ -23,6 +23,7 @@ LIMITS = ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_t
 """What models call the output limit."""
 
 LEAST_BUDGET = 1_024
+"""Tokens of thinking, for models that have a switch for it beside the budget."""
 
 _VERSION = re.compile(r"[0-9a-f]{64}\Z")
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -118,18 +119,19 @@ def _thinking(reasoning: Reasoning, limit: int | None, inputs: PredictionInputs,
 
 
 def _budget(reasoning: Reasoning, limit: int | None, inputs: PredictionInputs, notes: list[str]) -> dict[str, Any]:
-    """A budget that leaves room for an answer; none at all where the limit is too low for that."""
+    """A budget, which leaves room for an answer where the limit counts thoughts too; none where there is no room."""
     budget = reasoning.budget if reasoning.budget is not None else BUDGETS.get(reasoning.effort or "")
-    given: dict[str, Any] = {inputs.thinks: True} if inputs.thinks else {}
+    if not inputs.thinks:
+        return {inputs.budget: budget} if budget is not None and budget > 0 else {}
     if limit is not None and limit <= LEAST_BUDGET:
         notes.append("dropped:reasoning")
         return {}
-    if budget is not None and budget > 0:
-        budget = max(budget, LEAST_BUDGET)
-        given[inputs.budget] = budget if limit is None else min(budget, limit - 1)
-    elif limit is not None and inputs.thinks:
-        given[inputs.budget] = max(LEAST_BUDGET, limit // 2)
-    return given
+    if budget is None or budget < 0:
+        budget = None if limit is None else limit // 2
+    if budget is None:
+        return {inputs.thinks: True}
+    budget = max(budget, LEAST_BUDGET)
+    return {inputs.thinks: True, inputs.budget: budget if limit is None else min(budget, limit - 1)}
 
 
 def _effort(word: str, known: Sequence[str], notes: list[str]) -> str:

@@ -21,7 +21,7 @@ from ..framing.members import too_deep
 from ..values.asks import Wanted
 from ..values.conversation import Conversation, Media, Notes, Part, Text, ToolResult, Turn
 from ..values.errors import BadRequest
-from .gate import Gate
+from .gate import Fetched, Gate
 
 T = TypeVar("T")
 
@@ -93,21 +93,28 @@ async def fetched(talk: Talk, gate: Gate) -> Talk:
     except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from None
     found = {url: task.result() for url, task in tasks.items()}
-
-    def inline(part: Part) -> Part:
-        if isinstance(part, ToolResult):
-            return replace(part, content=tuple(inline(inner) for inner in part.content))
-        if not isinstance(part, Media) or not _is_link(part):
-            return part
-        got = found[part.url]
-        kind = sniffed(got.data) or got.media_type
-        if part.kind == "image" and not kind.startswith("image/"):
-            host = part.url.split("/")[2][:100]
-            raise BadRequest(f"What {host} sent for a picture is none", code="url_not_fetched")
-        return replace(part, url="", data=base64.b64encode(got.data).decode(), media_type=kind or part.media_type)
-
-    turns = tuple(replace(turn, parts=tuple(inline(part) for part in turn.parts)) for turn in talk.conversation.turns)
+    turns = tuple(
+        replace(turn, parts=tuple(_inline(part, found) for part in turn.parts)) for turn in talk.conversation.turns
+    )
     return replace(talk, conversation=replace(talk.conversation, turns=turns), encoded={})
+
+
+def _inline(part: Part, found: Mapping[str, Fetched]) -> Part:
+    if isinstance(part, ToolResult):
+        content = (_with_bytes(each, found) if isinstance(each, Media) else each for each in part.content)
+        return replace(part, content=tuple(content))
+    return _with_bytes(part, found) if isinstance(part, Media) else part
+
+
+def _with_bytes(media: Media, found: Mapping[str, Fetched]) -> Media:
+    if not _is_link(media):
+        return media
+    got = found[media.url]
+    kind = sniffed(got.data) or got.media_type
+    if media.kind == "image" and not kind.startswith("image/"):
+        host = media.url.split("/")[2][:100]
+        raise BadRequest(f"What {host} sent for a picture is none", code="url_not_fetched")
+    return replace(media, url="", data=base64.b64encode(got.data).decode(), media_type=kind or media.media_type)
 
 
 def sniffed(data: bytes) -> str:

@@ -73,6 +73,7 @@ class Translation:
         return content_type.startswith(_STREAMS)
 
     def read_whole(self, body: bytes) -> WholeReply:
+        """The vendor's reply in the client's words; as a stream of them where it wanted one. Raises Malformed."""
         try:
             payload = _anything.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -204,6 +205,7 @@ class TranslatedStream:
         return split_events(b"".join(seen))
 
     def feed(self, chunk: bytes) -> bytes:
+        """See `StreamScanner`."""
         if self._fault is not None:
             raise self._fault
         try:
@@ -216,6 +218,7 @@ class TranslatedStream:
         return self._take_out()
 
     def close(self) -> None:
+        """See `StreamScanner`."""
         if self._fault is not None:
             raise self._fault
         if self._closed:

@@ -155,6 +155,8 @@ _OTHERS: tuple[tuple[str, Traits], ...] = (
     *CLAUDE,
     (r"gemini-.*(?:image|tts|live|embedding|audio|robotics|omni|banana)", Traits()),
     # Their thoughts are billed as output and stand in no stream of OpenAI's format, nor in its `completion_tokens`.
+    # Neither a system instruction nor a schema: https://ai.google.dev/gemma/docs/core/prompt-structure (2026-11)
+    (r"gemma-(?:[23]|3n)-", Traits(system_role="user", structured=False)),
     (r"gemini-2\.5-pro", _gemini_budget(128, 32_768, always=True)),
     (r"gemini-2\.5-flash-lite", _gemini_budget(512, 24_576)),
     (r"gemini-2\.5-", _gemini_budget(1, 24_576)),

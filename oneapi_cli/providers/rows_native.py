@@ -88,7 +88,7 @@ NATIVE = (
         url="vertex",
         fills=("api_version", "location", "project"),
         by_model="vertex",
-        quirks=Quirks(body_version="vertex-2023-10-16"),
+        quirks=Quirks(body_version="vertex-2023-10-16", server_tool_parts=False),
         example_models=("gemini-2.5-pro", "gemini-2.5-flash", "claude-sonnet-4-5@20250929"),
         source="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
         checked="2026-11",

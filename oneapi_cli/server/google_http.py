@@ -33,7 +33,11 @@ class Answer(transport.Response):
 
 
 class Requests(transport.Request):
-    """Blocks; belongs into a thread."""
+    """Blocks; belongs into a thread. proxy: "" for the environment's."""
+
+    def __init__(self, proxy: str = "") -> None:
+        proxies = {"http": proxy, "https": proxy} if proxy else None
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
     def __call__(
         self,
@@ -49,7 +53,7 @@ class Requests(transport.Request):
         data = body.encode() if isinstance(body, str) else body
         request = urllib.request.Request(url, data=data, headers=dict(headers or {}), method=method)  # noqa: S310 - checked
         try:
-            with urllib.request.urlopen(request, timeout=timeout or SECONDS) as answer:  # noqa: S310 - checked
+            with self._opener.open(request, timeout=timeout or SECONDS) as answer:
                 return Answer(answer.status, dict(answer.headers.items()), answer.read(MOST_BYTES))
         except urllib.error.HTTPError as error:
             with error:

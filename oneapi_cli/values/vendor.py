@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Auth = Literal["none", "bearer", "api_key", "azure", "x_api_key", "x_goog_api_key", "sigv4", "google", "demo"]
 
@@ -71,7 +71,7 @@ class PredictionInputs(Struct, frozen=True, kw_only=True):
         "frequency_penalty",
         "seed",
     )
-    media: Mapping[str, str] = {"image": "image"}
+    media: Mapping[str, str] = field(default_factory=lambda: {"image": "image"})
     messages: str = ""
     stop: str = "stop_sequences"
     thinks: str = ""

@@ -193,7 +193,7 @@ def _tools_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[str
 def _is_left_out_by_choice(name: str, asked: Asked, notes: Sequence[str]) -> bool:
     """Formats without a choice by name, or without `none`, can say it by what they leave out."""
     if asked.choice == "none":
-        return not asked.calls
+        return not asked.calls or _noted("choice", notes)
     return asked.choice.startswith("named:") and asked.choice != f"named:{name}" and _noted("choice", notes)
 
 

@@ -264,6 +264,7 @@ def read_replicate(body: Object) -> Asked:
         limit=given.get("max_tokens") or given.get("max_new_tokens"),
         temperature=given.get("temperature"),
         top_p=given.get("top_p"),
+        stop=tuple((given.get("stop_sequences") or "").split(",")) if given.get("stop_sequences") else (),
     )
     pictures = [given.get(name) for name in ("image", "image_input", "images")]
     asked.media += [Seen("image", ref_of(url)) for value in pictures for url in _several(value)]

@@ -31,7 +31,12 @@ def headers_for(channel: Channel, key: str) -> dict[str, str]:
     An empty key sends no credential (local servers want none). `{key}` in a header of the channel becomes the key, for
     gateways that read it elsewhere. Raises ValueError for schemes that sign requests: those need more than headers.
     """
-    headers = _credential(channel, key)
+    return with_extras(_credential(channel, key), channel, key)
+
+
+def with_extras(credential: Mapping[str, str], channel: Channel, key: str) -> dict[str, str]:
+    """What proves a call, then the vendor's extras, then the channel's own headers."""
+    headers = dict(credential)
     headers.update((name.lower(), value) for name, value in channel.vendor.headers.items())
     headers.update((name.lower(), value.replace(KEY_MARK, key)) for name, value in channel.headers.items())
     return headers

@@ -115,8 +115,12 @@ def whole(reply: Reply) -> anthropic.types.Message:
 
 def streamed(events: Sequence[Event]) -> anthropic.types.Message:
     with served(200, "text/event-stream", told(events)) as client:
-        with client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]) as stream:
-            return stream.get_final_message()
+        return final_message(client)
+
+
+def final_message(client: anthropic.Anthropic) -> anthropic.types.Message:
+    with client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]) as stream:
+        return stream.get_final_message()
 
 
 def told(events: Sequence[Event]) -> bytes:
@@ -365,8 +369,7 @@ def test_an_error_ends_a_stream() -> None:
     )[0]
     broken += encode_error_event(Refused("it broke", status=529, code="busy"), "r1")
     with served(200, "text/event-stream", broken) as client, pytest.raises(anthropic.APIStatusError, match="it broke"):
-        with client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]) as stream:
-            stream.get_final_message()
+        final_message(client)
 
 
 @pytest.mark.parametrize(
@@ -421,18 +424,73 @@ def end(reason: str = "end_turn", **more: Any) -> dict[str, Any]:
 
 
 FOUND: list[tuple[str, list[dict[str, Any]], tuple[Part, ...]]] = [
-    ("call_with_input_at_its_start", block(0, {"type": "tool_use", "id": "c", "name": "n", "input": {"a": 1}}), (ToolCall(id="c", name="n", arguments='{"a":1}'),)),
-    ("call_without_input", block(0, {"type": "tool_use", "id": "c", "name": "n", "input": {}}), (ToolCall(id="c", name="n"),)),
-    ("texts_apart", [*block(0, {"type": "text", "text": "a"}), *block(1, {"type": "text", "text": ""}, {"type": "text_delta", "text": "b"})], (Text(text="a"), Text(text="b"))),
-    ("signature_alone", block(0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "signature_delta", "signature": "s"}), (Thinking(sealed=Opaque(dialect=OWN, data={"signature": "s"})),)),
-    ("redacted", block(0, {"type": "redacted_thinking", "data": "r"}), (Thinking(sealed=Opaque(dialect=OWN, data={"redacted": "r"})),)),
-    ("thought_without_seal", block(0, {"type": "thinking", "thinking": ""}, {"type": "thinking_delta", "thinking": "t"}), (Thinking(text="t"),)),
-    ("compaction", block(0, {"type": "compaction", "content": None}, {"type": "compaction_delta", "content": "sum"}), (Hosted(kind="compaction", sealed=Opaque(dialect=OWN, data={"type": "compaction", "content": "sum"})),)),
-    ("remote_tool", block(0, {"type": "mcp_tool_use", "id": "m", "name": "n", "server_name": "s", "input": {}}, {"type": "input_json_delta", "partial_json": '{"a":1}'}), (Hosted(kind="mcp", sealed=Opaque(dialect=OWN, data={"type": "mcp_tool_use", "id": "m", "name": "n", "server_name": "s", "input": {"a": 1}})),)),
-    ("unknown_block", block(0, {"type": "hologram", "x": 1}), (Hosted(kind="hologram", sealed=Opaque(dialect=OWN, data={"type": "hologram", "x": 1})),)),
+    (
+        "call_with_input_at_its_start",
+        block(0, {"type": "tool_use", "id": "c", "name": "n", "input": {"a": 1}}),
+        (ToolCall(id="c", name="n", arguments='{"a":1}'),),
+    ),
+    (
+        "call_without_input",
+        block(0, {"type": "tool_use", "id": "c", "name": "n", "input": {}}),
+        (ToolCall(id="c", name="n"),),
+    ),
+    (
+        "texts_apart",
+        [
+            *block(0, {"type": "text", "text": "a"}),
+            *block(1, {"type": "text", "text": ""}, {"type": "text_delta", "text": "b"}),
+        ],
+        (Text(text="a"), Text(text="b")),
+    ),
+    (
+        "signature_alone",
+        block(0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "signature_delta", "signature": "s"}),
+        (Thinking(sealed=Opaque(dialect=OWN, data={"signature": "s"})),),
+    ),
+    (
+        "redacted",
+        block(0, {"type": "redacted_thinking", "data": "r"}),
+        (Thinking(sealed=Opaque(dialect=OWN, data={"redacted": "r"})),),
+    ),
+    (
+        "thought_without_seal",
+        block(0, {"type": "thinking", "thinking": ""}, {"type": "thinking_delta", "thinking": "t"}),
+        (Thinking(text="t"),),
+    ),
+    (
+        "compaction",
+        block(0, {"type": "compaction", "content": None}, {"type": "compaction_delta", "content": "sum"}),
+        (Hosted(kind="compaction", sealed=Opaque(dialect=OWN, data={"type": "compaction", "content": "sum"})),),
+    ),
+    (
+        "remote_tool",
+        block(
+            0,
+            {"type": "mcp_tool_use", "id": "m", "name": "n", "server_name": "s", "input": {}},
+            {"type": "input_json_delta", "partial_json": '{"a":1}'},
+        ),
+        (
+            Hosted(
+                kind="mcp",
+                sealed=Opaque(
+                    dialect=OWN,
+                    data={"type": "mcp_tool_use", "id": "m", "name": "n", "server_name": "s", "input": {"a": 1}},
+                ),
+            ),
+        ),
+    ),
+    (
+        "unknown_block",
+        block(0, {"type": "hologram", "x": 1}),
+        (Hosted(kind="hologram", sealed=Opaque(dialect=OWN, data={"type": "hologram", "x": 1})),),
+    ),
     ("unknown_delta", block(0, {"type": "text", "text": "a"}, {"type": "sparkle_delta", "x": 1}), (Text(text="a"),)),
-    ("text_never_started", [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}], (Text(text="a"),)),
-]  # fmt: skip
+    (
+        "text_never_started",
+        [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}],
+        (Text(text="a"),),
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "payloads", "parts"), FOUND, ids=[name for name, _, _ in FOUND])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx2
 import msgspec
 import pytest
 from google import genai
@@ -113,7 +115,7 @@ def test_ids_on_responses_alone() -> None:
 
 def test_contents_of_the_model_in_a_row_are_one_turn() -> None:
     calls = [model({"functionCall": {"id": id, "name": "f"}}) for id in ("1", "2")]
-    answers = [{"functionResponse": {"id": id, "name": "f", "response": {}}} for id in ("2", "1")]
+    answers: list[dict[str, Any]] = [{"functionResponse": {"id": id, "name": "f", "response": {}}} for id in ("2", "1")]
     talk, _ = gemini.decode_request(said(HI, *calls, user(*answers)))
     assert [len(turn.parts) for turn in talk.turns] == [1, 2, 2]
 
@@ -228,16 +230,41 @@ REPLY = Reply(
 )
 
 
-def client(answer: bytes, kind: str = "application/json", status: int = 200) -> genai.Client:
-    def handle(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(status, content=answer, headers={"content-type": kind})
+class _Answering(BaseHTTPRequestHandler):
+    """Answers every request with the same bytes."""
 
-    options = types.HttpOptions(
-        base_url="http://gateway.test",
-        client_args={"transport": httpx2.MockTransport(handle)},
-        retry_options=types.HttpRetryOptions(attempts=1),
-    )
-    return genai.Client(api_key="sk-test", http_options=options)
+    answer: tuple[int, str, bytes] = (200, "", b"")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", "0")))
+        status, kind, body = self.answer
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def client(answer: bytes, kind: str = "application/json", status: int = 200) -> Iterator[genai.Client]:
+    """The official client against a server on this machine."""
+    handler = type("_Handler", (_Answering,), {"answer": (status, kind, answer)})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        options = types.HttpOptions(
+            base_url=f"http://127.0.0.1:{server.server_address[1]}",
+            retry_options=types.HttpRetryOptions(attempts=1),
+        )
+        try:
+            with genai.Client(api_key="sk-test", http_options=options) as google:
+                yield google
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def parts_in(chunks: Iterable[types.GenerateContentResponse]) -> list[types.Part]:
@@ -262,7 +289,7 @@ def check(parts: list[types.Part], last: types.GenerateContentResponse) -> None:
     assert (last.model_version, last.response_id) == ("claude", "7" * 32)
     sources = candidate.grounding_metadata
     assert sources is not None
-    first, second = sources.grounding_supports or ()
+    first, second = sources.grounding_supports or []
     assert (sources.grounding_chunks or [])[0].web == types.GroundingChunkWeb(uri="https://a.b", title="A")
     assert first.segment is not None and (first.segment.end_index, first.segment.text) == (7, "Größe")
     assert second.segment is not None and second.segment.text == "zwei"

@@ -52,7 +52,7 @@ CASES = [
     Case("search", '"tools":[{"google_search":{}}]', unpriceable=("tools[0].googleSearch",)),
     Case("run code", '"tools":[{"codeExecution":{}}]', unpriceable=("tools[0].codeExecution",)),
     Case("an unknown tool", '"tools":[{"teleport":{}}]', unpriceable=("tools[0].teleport",)),
-    Case("cache", '"cachedContent":"cachedContents/1"', unpriceable=("cachedContent",)),
+    Case("cache", '"cached_content":"c/1"', {"unknown": ("cachedContent",)}, ("cachedContent",)),
     Case(
         "another model",
         '"generationConfig":{"routingConfig":{}}',

@@ -185,6 +185,16 @@ def test_system_turns_and_an_odd_start() -> None:
     assert body["contents"] == [{"role": "user", "parts": [{"text": "Be kind"}]}]
 
 
+def test_models_without_a_system_instruction() -> None:
+    system = Turn(role="system", parts=(Text(text="Be kind"),))
+    known = traits("gemma-3-27b-it")
+    body, notes = asked(known, system, HI, format=OutputFormat(kind="json_object"))
+    texts = [part["text"] for part in body["contents"][0]["parts"]]
+    assert (texts[0], texts[-1], len(texts)) == ("Be kind", "hi", 3)
+    assert set(notes) == {"changed:system_position", "changed:response_format"}
+    assert "systemInstruction" not in body and "generationConfig" not in body
+
+
 def test_media() -> None:
     body, _ = asked(
         OLD,

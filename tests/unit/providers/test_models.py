@@ -65,7 +65,7 @@ CASES = (
     Case("gpt-oss-120b", False, 32_768, "o200k_base", 0, "system", False),
     Case("claude-opus-4-8", False, 128_000, "", 4_784, "system", False),
     Case("claude-3-5-sonnet-20241022", False, 8_192, "", 1_600, "system", False),
-    Case("gemini-3.8-flash", False, 65_536, "", 0, "system", False),
+    Case("gemini-3.8-flash", False, 65_536, "", 2_240, "system", False),
     Case("gemini-2.5-flash-image", False, 0, "", 0, "system", False),
     Case("deepseek-v4-pro", False, 384_000, "", 0, "system", False),
     Case("glm-5.3", False, 131_072, "", 0, "system", False),
