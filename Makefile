@@ -62,7 +62,7 @@ pyz: install ## dist/oneapi.pyz: the whole program in one file, for this Python 
 
 bench: install ## us beside a bare aiohttp proxy, under load, in under 4 minutes; BENCH=quick: under 1
 	@$(PY) -m scripts.bench $(BENCH)
-	@test "$(BENCH)" = quick || { $(PY) scripts/bench_relay.py; $(PY) scripts/bench_ledger.py; }
+	@test "$(BENCH)" = quick || { $(PY) scripts/bench_relay.py; $(PY) scripts/bench_translate.py; $(PY) scripts/bench_ledger.py; }
 
 docs: install ## writes the command reference: README's list and docs/commands.md
 	@$(PY) scripts/docs.py

@@ -56,12 +56,18 @@ class Found(Struct):
 
 
 def may_hold_media(raw: bytes) -> bool:
-    return b'"image"' in raw or b'"document"' in raw or _ESCAPED_LETTER.search(raw) is not None
+    return b'"image"' in raw or b'"document"' in raw or _hides_letters(raw)
 
 
 def lives_long(raw: bytes) -> bool:
     """Whether a prompt cache is to be written for an hour."""
-    return b'"1h"' in raw or _ESCAPED_LETTER.search(raw) is not None
+    return b'"1h"' in raw or _hides_letters(raw)
+
+
+def _hides_letters(raw: bytes) -> bool:
+    """Whether a plain letter is spelt as an escape, which could hide any name. (`in` is ten times faster than the
+    pattern, and most bodies have no such escape.)"""
+    return b"\\u00" in raw and _ESCAPED_LETTER.search(raw) is not None
 
 
 def media_in(raw: bytes) -> Found:

@@ -29,7 +29,7 @@ from .anthropic_counting import count_of, count_reply, count_request
 from .anthropic_errors import decode_error, encode_error, encode_error_event
 from .anthropic_fees import fees_of
 from .anthropic_listening import decode_request
-from .anthropic_media import lives_long, may_hold_media, media_in
+from .anthropic_media import lives_long, media_in
 from .anthropic_media import measure as _measure
 from .anthropic_names import NAME
 from .anthropic_reading import decode_reply, decode_stream
@@ -137,8 +137,6 @@ def _budget(fields: Fields) -> int:
 
 
 def _media_members(messages: bytes) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    if not may_hold_media(messages):
-        return (), ()
     media = media_in(messages)
     return ("messages",) if media.loose else (), (("messages", _STORED),) if media.stored else ()
 
@@ -179,7 +177,7 @@ def _drop_foreign_thoughts(work: Rewriting) -> None:
     """Thinking blocks whose seal is ours, or that have none: another vendor's model had those thoughts. A turn that
     consists of nothing else goes too."""
     raw = work.fields.raw("messages") or b""
-    if not any(mark in raw for mark in _FOREIGN):
+    if b'thinking"' not in raw or not any(mark in raw for mark in _FOREIGN):
         return
     kept: list[bytes] = []
     dropped = False
@@ -201,7 +199,7 @@ def _drop_foreign_thoughts(work: Rewriting) -> None:
 
 
 def _is_foreign_thought(block: bytes) -> bool:
-    if b"thinking" not in block[:32] and b'"thinking"' not in block and b'"redacted_thinking"' not in block:
+    if b'thinking"' not in block:
         return False
     found: Any = _anything.decode(block)
     if not isinstance(found, dict):

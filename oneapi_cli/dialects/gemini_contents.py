@@ -91,6 +91,9 @@ class Reader:
         return tuple(found)
 
     def _parts(self, part: Object, place: str) -> Iterator[Part]:
+        if len(part) == 1 and isinstance(text := part.get("text"), str):
+            yield Text(text=text)
+            return
         signature = get_text(part, "thoughtSignature", place) or ""
         for name in ("videoMetadata", "mediaProcessing", "partMetadata"):
             if part.get(name) is not None:

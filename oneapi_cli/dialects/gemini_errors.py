@@ -15,6 +15,7 @@ import msgspec
 
 from ..values.errors import GatewayError
 from .dialect import VendorError
+from .openai_errors import error_in as others_error_in
 
 _anything = msgspec.json.Decoder()
 
@@ -106,8 +107,7 @@ def decode_error(status: int, body: bytes) -> VendorError:
         payload = None
     if isinstance(payload, list) and payload:
         payload = payload[0]
-    found = error_in(payload) if isinstance(payload, Mapping) else None
-    if found is not None:
+    if isinstance(payload, dict) and (found := any_error_in(payload)) is not None:
         return msgspec.structs.replace(found, status=status)
     return VendorError(
         message=f"The upstream answered with status {status} and no message",
@@ -117,6 +117,11 @@ def decode_error(status: int, body: bytes) -> VendorError:
         status=status,
         is_vendor_body=False,
     )
+
+
+def any_error_in(payload: Mapping[str, Any]) -> VendorError | None:
+    """The same, also in the words of whoever stands between us and Google (`detail`, `message`…)."""
+    return error_in(payload) or others_error_in(payload)
 
 
 def error_in(payload: Mapping[str, Any]) -> VendorError | None:

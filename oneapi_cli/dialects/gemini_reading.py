@@ -23,7 +23,7 @@ from ..values.vendor import Quirks
 from .dialect import VendorError
 from .gemini_calls import PartialCall
 from .gemini_contents import HOSTED, kind_of
-from .gemini_errors import error_in
+from .gemini_errors import any_error_in, error_in
 from .gemini_grounding import places_in
 from .gemini_relay import NAME
 from .gemini_usage import charged, has_output, queries_in, usage_from
@@ -68,6 +68,8 @@ def decode_reply(payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorEr
     if (error := refusal_in(payload)) is not None:
         return error
     if not isinstance(payload.get("candidates"), list) and "usageMetadata" not in payload:
+        if (error := any_error_in(payload)) is not None:
+            return error
         raise Malformed("The upstream's answer has no `candidates`")
     if not objects_of(payload.get("candidates")):
         return VendorError(

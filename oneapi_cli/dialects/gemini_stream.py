@@ -22,7 +22,7 @@ from ..values.errors import Malformed
 from ..values.usage import Usage
 from ..values.vendor import Quirks
 from .dialect import ReplyReading, VendorError
-from .gemini_errors import error_in
+from .gemini_errors import any_error_in, error_in
 from .gemini_usage import charged, queries_in, read_usage, usage_of
 
 UNREPORTED_BYTES = 64 << 10
@@ -282,6 +282,8 @@ def read_reply(body: bytes, quirks: Quirks) -> ReplyReading:
         return ReplyReading(usage=None, error=error)
     known = ("candidates", "promptFeedback", "usageMetadata")
     if not any(name in members for name in known):
+        if (error := any_error_in({name: _anything.decode(raw) for name, raw in members.items()})) is not None:
+            return ReplyReading(usage=None, error=error)
         raise Malformed("The upstream's answer has no `candidates`")
     usage = read_usage(body, quirks)
     texts = () if usage is not None else tuple(text for _, text in _pieces(payload))

@@ -36,7 +36,12 @@ from .openai_fields import (
     required,
     wrong,
 )
+from .openai_responses_asked import decode_request
+from .openai_responses_events import decode_stream
+from .openai_responses_reply import decode_reply
+from .openai_responses_request import encode_request
 from .openai_responses_stream import open_stream, texts_of, tool_calls
+from .openai_responses_writer import encode_reply, encode_stream
 from .openai_rewriting import Rewriting
 from .openai_usage import read_usage as _read_usage
 
@@ -198,8 +203,14 @@ __all__ = [
     "KNOWN",
     "NAME",
     "decode_error",
+    "decode_reply",
+    "decode_request",
+    "decode_stream",
     "encode_error",
     "encode_error_event",
+    "encode_reply",
+    "encode_request",
+    "encode_stream",
     "measure",
     "open_stream",
     "peek",

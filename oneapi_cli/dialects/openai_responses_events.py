@@ -3,8 +3,8 @@
 Vendors differ in what they send twice: some leave out the deltas, some the `done` events, some both, with everything
 in the last event. So every item is known by its place, what was said of it is counted, and each later and more
 complete word for it (`…done`, `content_part.done`, `output_item.done`, the response itself) is asked for the rest. An
-item is the same one when its output index or its id is: one vendor changes ids from event to event, another gives
-every item the same index in its deltas. Unknown events are passed over.
+item is the same one when its id is, or else its output index: some vendors give wrong indices in their deltas, others
+change the id from event to event or give all items the same. Unknown events are passed over.
 
 Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-11)
 """
@@ -44,7 +44,7 @@ _decode = msgspec.json.Decoder().decode
 
 _ERRORS = frozenset({"error", "response.error"})
 _PROSE = {"output_text": "text", "text": "text", "refusal": "refusal"}
-_THOUGHTS = frozenset({"summary_text", "reasoning_text"})
+_THOUGHT = -1  # in place of a content part's number
 
 
 class _Item(Struct, kw_only=True, eq=False):
@@ -53,6 +53,7 @@ class _Item(Struct, kw_only=True, eq=False):
 
     key: int
     kind: str = ""
+    refuses: bool = False
     is_done: bool = False
     said: dict[int, int] = {}
     cited: dict[int, int] = {}
@@ -70,7 +71,7 @@ class ResponsesDecoder:
         self._writer = PartWriter()
         self._items: list[_Item] = []
         self._by_index: dict[int, _Item] = {}
-        self._by_id: dict[str, _Item] = {}
+        self._by_id: dict[str, _Item | None] = {}
         self._spoken: tuple[_Item, int] | None = None  # whose words the open text or refusal are
         self._is_over = False
         self._has_begun = False
@@ -115,7 +116,7 @@ class ResponsesDecoder:
         response = event.get("response")
         if not isinstance(response, dict):
             response = {}
-        if "status" not in response:
+        if response.get("status") in (None, "queued", "in_progress"):
             response = {**response, "status": kind.removeprefix("response.").replace("done", "completed")}
         found = self._begin(event)
         usage = usage_of_response(response, self._quirks)
@@ -145,7 +146,7 @@ class ResponsesDecoder:
             elif item.kind == "reasoning":
                 parts.append(Thinking())
             else:
-                parts.append(Refusal(text="") if item.kind == "refusal" else Text(text=""))
+                parts.append(Refusal(text="") if item.refuses else Text(text=""))
         return parts
 
     def _fail(self, error: VendorError) -> list[Event]:
@@ -159,23 +160,31 @@ class ResponsesDecoder:
         """The item that an event speaks of, a new one where none is known."""
         index = event.get("output_index")
         id = event.get("item_id") or (item.get("id") if item is not None else None)
-        found = self._by_index.get(index) if isinstance(index, int) else None
-        if found is None and isinstance(id, str):
-            found = self._by_id.get(id)
+        found = self._by_id.get(id) if isinstance(id, str) else None
+        if found is None and isinstance(index, int):
+            found = self._by_index.get(index)
         if found is None:
-            found = _Item(key=len(self._items))
-            self._items.append(found)
+            found = self._new(index, id)
+        elif item is not None and isinstance(id, str):
+            self._by_id.setdefault(id, found)
+        return found
+
+    def _new(self, index: object, id: object) -> _Item:
+        """An id that stands for a second item tells none of them any more."""
+        found = _Item(key=len(self._items))
+        self._items.append(found)
         if isinstance(index, int):
             self._by_index.setdefault(index, found)
-        if isinstance(id, str):
-            self._by_id.setdefault(id, found)
+        if isinstance(id, str) and id:
+            self._by_id[id] = None if id in self._by_id else found
         return found
 
     def _added(self, event: Json) -> list[Event]:
         item = event.get("item")
         if not isinstance(item, dict):
             return []
-        known = self._item(event, item)
+        is_new = event.get("output_index") not in self._by_index
+        known = self._new(event.get("output_index"), item.get("id")) if is_new else self._item(event, item)
         known.kind = item.get("type") or ""
         name = item.get("name")
         if known.kind not in ("function_call", "custom_tool_call") or not name:
@@ -192,6 +201,8 @@ class ResponsesDecoder:
             return []
         known.is_done = True
         kind = known.kind = item.get("type") or known.kind
+        if kind not in ("message", "reasoning"):
+            self._spoken = None
         if kind == "message":
             return self._whole_message(known, item)
         if kind == "reasoning":
@@ -217,18 +228,20 @@ class ResponsesDecoder:
             return []
         known = self._item(event)
         number = event.get("content_index") or 0
-        if kind == "refusal":
-            known.kind = "refusal"
-        elif not known.kind:
-            known.kind = "message"
-        found: list[Event] = []
-        if self._spoken is None or self._spoken[0] is not known or self._spoken[1] != number:
-            found = self._writer.end_prose()
-            self._spoken = (known, number)
+        known.kind = known.kind or "message"
+        known.refuses = kind == "refusal"
+        found = self._turn_to(known, number)
         known.said[number] = known.said.get(number, 0) + len(delta)
         if kind == "refusal":
             return found + self._writer.refusal(delta)
         return found + self._writer.text(delta, chat_logprobs(logprobs))
+
+    def _turn_to(self, known: _Item, number: int) -> list[Event]:
+        """The end of other prose than this, which goes on."""
+        if self._spoken is not None and self._spoken[0] is known and self._spoken[1] == number:
+            return []
+        self._spoken = (known, number)
+        return self._writer.end_prose()
 
     def _whole_text(self, event: Json) -> list[Event]:
         return self._rest("text", event, event.get("text"), event.get("logprobs"))
@@ -306,18 +319,20 @@ class ResponsesDecoder:
             delta = f"\n\n{delta}"
         known.kind, known.thought, known.thought_part = "reasoning", kind, part
         known.thought_chars += len(delta)
-        self._spoken = None
-        return self._writer.thinking(delta)
+        return self._turn_to(known, _THOUGHT) + self._writer.thinking(delta)
 
     def _whole_thought(self, known: _Item, item: Json) -> list[Event]:
         """Its text where no delta told it, and its seal."""
         thought = read_reasoning(item)
-        if thought is None:
-            return self._writer.end_prose() if known.thought else []
+        is_open = self._spoken is not None and self._spoken[0] is known
         self._spoken = None
+        if thought is None:
+            return self._writer.end_prose()
         found: list[Event] = []
         if not known.thought:
             found = self._writer.end_prose() + self._writer.thinking(thought.text)
+        elif not is_open:  # told before something else began: its seal stands alone
+            found = self._writer.end_prose()
         if thought.sealed is not None:
             return found + self._writer.seal(thought.sealed)
         return found + self._writer.end_prose()
@@ -350,8 +365,6 @@ class ResponsesDecoder:
         """What of whole arguments has not been told; nothing where they were told in other words."""
         said = "".join(known.arguments)
         if not isinstance(whole, str) or not whole.startswith(said) or whole == said:
-            return []
-        if whole == "{}" and not said and not known.is_done:
             return []
         known.arguments = [whole]
         return self._writer.arguments(known.key, whole[len(said) :])

@@ -46,6 +46,7 @@ LISTENERS: Mapping[str, Listener] = {
     anthropic_messages.NAME: anthropic_messages,
     gemini.NAME: gemini,
     openai_chat.NAME: openai_chat,
+    openai_responses.NAME: openai_responses,
 }
 """Conversational formats that clients may speak."""
 
@@ -56,6 +57,7 @@ SPEAKERS: Mapping[str, Speaker] = {
     gemini.NAME: gemini,
     ollama.NAME: ollama,
     openai_chat.NAME: openai_chat,
+    openai_responses.NAME: openai_responses,
     replicate_chat.NAME: replicate_chat,
 }
 """Conversational formats that vendors speak."""
