@@ -10,7 +10,7 @@ Decisions that live here:
 """
 
 from .dialect import Dialect, Listener, ReplyHead, ReplyReading, Speaker, StreamScanner, VendorError
-from .registry import DIALECTS, FOLLOWS, FORMS, LISTENERS, SPEAKERS
+from .registry import DIALECTS, FOLLOWS, FORMS, LISTENERS, SPEAKERS, TASKS
 
 __all__ = [
     "DIALECTS",
@@ -18,6 +18,7 @@ __all__ = [
     "FORMS",
     "LISTENERS",
     "SPEAKERS",
+    "TASKS",
     "Dialect",
     "Listener",
     "ReplyHead",

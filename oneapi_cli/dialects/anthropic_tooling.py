@@ -2,7 +2,8 @@
 
 A tool that takes free text becomes one with a single member (note `changed:tool:custom`). `strict` is said only where
 the schema can be enforced as it stands. Tools that the vendor runs are those that Anthropic has too. Where a history
-has calls and the request no tools, the API still wants them declared: they are, and may not be called.
+has calls and the request no tools, the API still wants them declared: they are, and may not be called unless the client
+says `auto` outright.
 
 Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview (2026-11)
 """
@@ -51,7 +52,9 @@ def write_tools(talk: Conversation, called: Sequence[str], *, stand_in: Entry | 
         tools += _hosted(hosted, notes)
     if not tools and not stand_in and called:
         blank: Entry = {"type": "object", "properties": {}}
-        return Tooling(tools=[{"name": name, "input_schema": blank} for name in called], choice={"type": "none"})
+        free = talk.tool_choice is not None and talk.tool_choice.mode == "auto"
+        declared: list[Entry] = [{"name": name, "input_schema": blank} for name in called]
+        return Tooling(tools=declared, choice=None if free else {"type": "none"})
     choice = _choice(talk.tool_choice)
     if stand_in is not None:
         free = tools and (choice is None or choice["type"] != "none")

@@ -6,7 +6,7 @@ and what vendors speak. A conversational module may have all three.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.conversation import Conversation, Notes, Reply
 from ..values.errors import GatewayError
 from ..values.events import Event
+from ..values.uploads import Upload
 from ..values.usage import Usage
 from ..values.vendor import Quirks, Traits
 
@@ -265,5 +266,53 @@ class Speaker(Protocol):
         ...
 
     def decode_stream(self, quirks: Quirks) -> EventDecoder: ...
+
+    def decode_error(self, status: int, body: bytes) -> VendorError: ...
+
+
+class TaskAsk(Struct, frozen=True, kw_only=True):
+    """A request that is no conversation, in the canon of its door (OpenAI's shape), for a vendor that has another.
+
+    model: the name upstream. asked: the client's JSON, or the plain fields of its form (texts); upload: that form, for
+    its files. request_id, created, name: for the answer: our id, unix seconds, the model as the client named it.
+    """
+
+    model: str
+    name: str
+    request_id: str
+    created: int
+    asked: Mapping[str, Any]
+    upload: Upload | None = None
+    quirks: Quirks = Quirks()
+
+
+class TaskReply(Struct, frozen=True, kw_only=True):
+    """What the client gets. usage: None where no reply said it and the measure of the request must do."""
+
+    body: Mapping[str, Any]
+    usage: Usage | None = None
+    notes: Notes = ()
+
+
+class TaskSpeaker(Protocol):
+    """A vendor's way of doing what a door asks for: module-level functions. NAME: the dialect; SURFACE: the door's.
+    PARTIAL: where several bodies leave and not all of them succeed, the answer is made of those that did.
+    """
+
+    NAME: str
+    SURFACE: str
+    PARTIAL: bool
+
+    def encode_task(self, task: TaskAsk) -> tuple[list[dict[str, Any]], Notes]:
+        """The bodies for upstream, in order: one, or several where the vendor takes less at once (batches, one picture
+        a call). Each is sent on its own. Raises BadRequest for what this vendor cannot do.
+        """
+        ...
+
+    def decode_task(self, payloads: Sequence[Mapping[str, Any]], task: TaskAsk) -> TaskReply | VendorError:
+        """The answer, from the decoded replies to those bodies, in order; VendorError for a reply that is an error.
+        Raises Malformed.
+        """
+        ...
 
     def decode_error(self, status: int, body: bytes) -> VendorError: ...

@@ -110,7 +110,7 @@ class Calls:
         whole = text if text or custom else "{}"
         if whole and (is_late or not text):
             found.append(self._event(call, "delta", delta=whole))
-        said = {"input": whole} if custom else {"name": call.known.name, "arguments": whole}
+        said = {"input" if custom else "arguments": whole}
         found.append(self._event(call, "done", **said))
         return [*found, self._outlet.done(call.output, {"id": call.id, **call.item(whole, status)})]
 

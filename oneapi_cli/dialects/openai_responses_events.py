@@ -23,11 +23,11 @@ from ..values.errors import Malformed
 from ..values.events import Event, Failed, Started, UsageSeen
 from ..values.vendor import Quirks
 from .dialect import VendorError
-from .openai_errors import error_in
 from .openai_responses_content import read_annotation, read_reasoning
 from .openai_responses_reply import (
     arguments_of,
     chat_logprobs,
+    error_of_event,
     error_of_response,
     finish_of,
     hosted_of,
@@ -94,7 +94,7 @@ class ResponsesDecoder:
         if kind in TERMINAL:
             return self._end(kind, event)
         if kind in _ERRORS or (event.get("error") and not isinstance(event.get("type"), str)):
-            return self._fail(_event_error(event))
+            return self._fail(error_of_event(event))
         return []
 
     def close(self) -> list[Event]:
@@ -368,18 +368,6 @@ class ResponsesDecoder:
             return []
         known.arguments = [whole]
         return self._writer.arguments(known.key, whole[len(said) :])
-
-
-def _event_error(event: Mapping[str, Any]) -> VendorError:
-    """`{"type": "error", "code": …, "message": …}` as documented, or an `error` object inside."""
-    if isinstance(event.get("error"), dict):
-        found = error_in(event)
-    else:
-        bare = {name: event[name] for name in ("message", "code", "param", "status_code") if name in event}
-        if isinstance(event.get("error"), str):
-            bare.setdefault("message", event["error"])
-        found = error_in({"error": bare}) if bare else None
-    return found or VendorError(message="The upstream sent an error without saying what went wrong")
 
 
 _HANDLERS: Mapping[Hashable, Callable[[ResponsesDecoder, Json], list[Event]]] = {

@@ -46,9 +46,13 @@ class _Turn(Struct, eq=False):
 
 
 class _Call(Struct):
+    """search: the part that stands for it so far, for a tool search that the client may have done by itself."""
+
     name: str
     turn: _Turn
     custom: bool = False
+    search: Hosted | None = None
+    arguments: str = "{}"
 
 
 class History:
@@ -92,7 +96,12 @@ class History:
         elif kind == "configuration_update":
             self.notes.append("dropped:configuration_update")
         elif kind not in _SETTINGS:
-            self._assistant(Hosted(kind=hosted_kind(kind), sealed=Opaque(dialect=DIALECT, data=dict(item))))
+            part = Hosted(kind=hosted_kind(kind), sealed=Opaque(dialect=DIALECT, data=dict(item)))
+            self._assistant(part)
+            if kind == "tool_search_call" and item.get("call_id"):
+                arguments = msgspec.json.encode(item.get("arguments") or {}).decode()
+                search = _Call("tool_search", self._turns[-1], search=part, arguments=arguments)
+                self._calls[need_text(item, "call_id", place)] = search
 
     def _assistant(self, part: Part) -> None:
         if not self._turns or self._turns[-1].role != "assistant":
@@ -120,6 +129,10 @@ class History:
         call = self._calls.get(id)
         if call is None:
             raise fault(at(place, "call_id"), f"is {id[:80]!r}, and no call before it has that id")
+        if call.search is not None:  # answered like any other call, it was one
+            parts = call.turn.parts
+            parts[parts.index(call.search)] = ToolCall(id=id, name=call.name, arguments=call.arguments)
+            call.search = None
         output = item.get("output")
         content: tuple[Text | Media, ...]
         if kind == "shell_call_output" or isinstance(output, Mapping):

@@ -30,7 +30,7 @@ class Outlet:
         self.items: dict[int, Json] = {}
         self._outputs = 0
 
-    def event(self, name: str, **members: Any) -> Json:
+    def event(self, name: str, /, **members: Any) -> Json:
         number, self.number = self.number, self.number + 1
         return {"type": name, "sequence_number": number, **members}
 

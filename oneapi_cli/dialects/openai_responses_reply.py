@@ -85,6 +85,18 @@ def error_of_response(response: Mapping[str, Any]) -> VendorError | None:
     return None
 
 
+def error_of_event(event: Mapping[str, Any]) -> VendorError:
+    """`{"type": "error", "code": …, "message": …}` as documented, or an `error` object inside."""
+    if isinstance(event.get("error"), dict):
+        found = error_in(event)
+    else:
+        bare = {name: event[name] for name in ("message", "code", "param", "status_code") if name in event}
+        if isinstance(event.get("error"), str):
+            bare.setdefault("message", event["error"])
+        found = error_in({"error": bare}) if bare else None
+    return found or VendorError(message="The upstream sent an error without saying what went wrong")
+
+
 def parts_of(item: dict[str, Any]) -> Iterator[Part]:
     """What one output item says. Messages of others than the assistant (a compaction lists them) say nothing."""
     kind = item.get("type")

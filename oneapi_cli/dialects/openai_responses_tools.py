@@ -135,8 +135,9 @@ class Toolbox(Struct, frozen=True, kw_only=True):
     names: Mapping[tuple[str, str], str] = {}
 
     def name_of(self, name: str, namespace: str = "") -> str:
-        """By which name another vendor knows a tool, offered now or not."""
-        return self.names.get((namespace, name)) or (f"{namespace}__{name}" if namespace else name)
+        """By which name another vendor knows a tool, offered now or not. Calls may name a namespace that the request
+        knows nothing of: tools that were found by searching stand in one of their own."""
+        return self.names.get((namespace, name), name)
 
     def local_name(self, kind: str) -> str:
         return next((name for name, known in self.known.items() if known.kind == kind), kind)

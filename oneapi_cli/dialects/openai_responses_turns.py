@@ -64,6 +64,10 @@ class Items:
                 content += self._content(part)
             elif isinstance(part, Refusal):
                 content.append({"type": "input_text", "text": part.text})
+            elif isinstance(part, Hosted):
+                self._message(said, content)
+                content = []
+                self._hosted(part)
         self._message(said, content)
 
     def _message(self, role: str, content: list[Json]) -> None:

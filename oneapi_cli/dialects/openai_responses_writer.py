@@ -83,6 +83,7 @@ class Writer:
         """The end of a stream that broke. Nothing half-said is announced as done: a client might act on it."""
         found = self._begin(None) + self._calls.flush()
         number = self._outlet.number
+        self._thoughts.end_all()
         self._messages.end("incomplete")
         self._outlet.number = number
         fail_response(self.response, error, request_id, self._usage)

@@ -80,8 +80,8 @@ class PartWriter:
         return [*events, Cited(index=self._prose[0], citation=citation, choice=self._choice)]
 
     def call(self, key: Hashable, *, id: str, name: str, custom: bool = False) -> list[Event]:
-        """A call begins. key: whatever the format tells its calls apart by."""
-        events = self.end_prose()
+        """A call begins. key: whatever the format tells its calls apart by; an open one of the same key ends here."""
+        events = [*self.end_prose(), *self.end_call(key)]
         index = self._number()
         self._calls[key] = index
         self._known.add(key)
@@ -245,6 +245,7 @@ class Collected(Struct):
     head: Started = Started()
     usage: Usage | None = None
     notes: tuple[str, ...] = ()
+    logprobs: dict[int, Any] = {}
     parts: dict[tuple[int, int], _Open] = {}
     finishes: dict[int, Finished] = {}
 
@@ -260,6 +261,8 @@ class Collected(Struct):
             self.parts[event.choice, event.index] = opened
         elif isinstance(event, Delta):
             self.parts[event.choice, event.index].texts.append(event.text)
+            if event.logprobs is not None:
+                self.logprobs[event.choice] = _joined(self.logprobs.get(event.choice), event.logprobs)
         elif isinstance(event, Cited):
             self.parts[event.choice, event.index].citations.append(event.citation)
         elif isinstance(event, PartDone):
@@ -285,6 +288,7 @@ class Collected(Struct):
                     stop_sequence=over.stop_sequence,
                     raw_finish=over.raw_finish,
                     explanation=over.explanation,
+                    logprobs=self.logprobs.get(number),
                 )
             )
         head = self.head
@@ -295,12 +299,28 @@ class Collected(Struct):
             fingerprint=head.fingerprint,
             choices=choices,
             usage=self.usage,
-            notes=self.notes,
+            notes=tuple(dict.fromkeys(self.notes)),
         )
 
 
+def _joined(before: Any, more: Any) -> Any:
+    """Two pieces of logprobs in the shape of OpenAI chat (`{"content": […], "refusal": […]}`) as one."""
+    if not (isinstance(before, dict) and isinstance(more, dict)):
+        return more if before is None else before
+    joined = dict(before)
+    for name, entries in more.items():
+        if isinstance(entries, list):
+            known = joined.get(name)
+            joined[name] = [*known, *entries] if isinstance(known, list) else entries
+    return joined
+
+
 def collect(events: Iterable[Event]) -> Reply:
-    """All the events of a stream as a whole reply."""
+    """All the events of a stream as a whole reply; `Failed` is for the caller to see.
+
+    `collect(events_of(reply))` is `reply` again, except for what events have no place for: parts without any content,
+    cache marks and tool results are gone, a call without arguments has `{}`, and logprobs stand only beside a text.
+    """
     collected = Collected()
     for event in events:
         collected.feed(event)

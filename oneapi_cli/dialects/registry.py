@@ -18,7 +18,7 @@ import oneapi_cli.dialects.openai_responses as openai_responses
 import oneapi_cli.dialects.openai_speech as openai_speech
 import oneapi_cli.dialects.replicate_chat as replicate_chat
 
-from .dialect import Dialect, Follower, Listener, Speaker
+from .dialect import Dialect, Follower, Listener, Speaker, TaskSpeaker
 from .openai_image_edits import edits, variations
 from .openai_transcriptions import transcriptions, translations
 from .tasks.uploads import FormDialect
@@ -64,3 +64,7 @@ SPEAKERS: Mapping[str, Speaker] = {
 
 FOLLOWS: Mapping[str, Follower] = {replicate_chat.NAME: replicate_chat}
 """Those of them whose vendor answers in several requests."""
+
+TASKS: Mapping[str, TaskSpeaker] = {}
+"""Vendors' own ways of doing what the doors that are no conversation ask for (`tasks/`), by dialect; the door is their
+`SURFACE`. Their way to the gateway is `gateway/tasking.py`."""

@@ -75,7 +75,8 @@ def _media(media: Sequence[Media], inputs: PredictionInputs) -> dict[str, Any]:
         if name.endswith("[]"):
             shown.setdefault(name[:-2], []).append(_url(each))
         elif name in shown:
-            raise BadRequest(f"`messages` has several parts of a kind that this model takes one of: {each.kind}")
+            what = f"`messages` has several parts of a kind that this model takes one of: {each.kind}"
+            raise BadRequest(what, member="messages")
         else:
             shown[name] = _url(each)
     return shown

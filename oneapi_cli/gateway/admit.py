@@ -8,12 +8,13 @@ all.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..dialects import DIALECTS, SPEAKERS
+from ..dialects import DIALECTS, LISTENERS
 from ..ledger.book import AccountChanged
 from ..ledger.stored import StoredResponse
 from ..values.asks import Ask, Wanted
@@ -25,6 +26,7 @@ from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_
 from .settle import refused_account
 from .stored import maker_of
 from .talk import BYTES_ONLY, Talk, aside, fetched, has_links, read_talk
+from .tasking import encode_task, task_of
 from .translating import check_strict, encoded
 from .uploads import NOTHING, Given, is_form, measured, payable, receive_form
 from .watch import ClientLeft, Watch
@@ -63,7 +65,8 @@ async def _admit(ask: Ask, draft: _Draft, gate: Gate, watch: Watch) -> tuple[Ord
     made = await maker_of(wanted.previous, draft.caller, gate) if wanted.previous else None
     for _ in range(MOST_ROUNDS):
         try:
-            order = await fitted(take_order(draft.caller, body, wanted, gate, made, given=given), gate)
+            order = take_order(draft.caller, body, wanted, gate, made, given=given)
+            order = await fitted(ask, order, gate)
             return await _reserve(ask, order, gate, watch)
         except AccountChanged:
             await _reread(ask, draft, gate)
@@ -105,24 +108,22 @@ def take_order(
     )
 
 
-async def fitted(order: Order, gate: Gate) -> Order:
-    """The same order as a conversation too, where an offer needs one, with only those offers that can carry it, and
-    what they need fetched. Raises BadRequest, the first offer's own, where none can.
+async def fitted(ask: Ask, order: Order, gate: Gate) -> Order:
+    """The same order with only those offers whose vendors can do what it asks, as a conversation too where an offer
+    needs one, and with what they need fetched. Raises BadRequest, the first offer's own, where none can.
     """
-    translated = [offer for offer in order.offers if offer.candidate.dialect in SPEAKERS and _differs(order, offer)]
-    if not translated:
+    others = [offer for offer in order.offers if offer.candidate.dialect != order.wanted.dialect]
+    if not others:
         return order
-    size = len(order.body)
-    talk = await aside(size, lambda: read_talk(order.body, order.wanted))
-    if has_links(talk) and any(offer.candidate.dialect in BYTES_ONLY for offer in translated):
-        talk = await fetched(talk, gate)
-    order = replace(order, talk=talk)
+    size = len(order.body) if order.upload is None else order.upload.form.size
+    if order.wanted.dialect in LISTENERS:
+        order = replace(order, talk=await _talk_of(order, others, gate))
     offers: list[Offer] = []
     faults: list[BadRequest] = []
     for offer in order.offers:
         try:
-            if offer in translated:
-                await aside(size, partial(check_carried, order, offer, talk, strict=gate.policy.strict_translation))
+            if offer in others:
+                await aside(size, partial(check_carried, ask, order, offer, gate))
         except BadRequest as fault:
             faults.append(fault)
         else:
@@ -132,15 +133,22 @@ async def fitted(order: Order, gate: Gate) -> Order:
     return order if len(offers) == len(order.offers) else replace(order, offers=offers)
 
 
-def _differs(order: Order, offer: Offer) -> bool:
-    return offer.candidate.dialect != order.wanted.dialect
+async def _talk_of(order: Order, others: Sequence[Offer], gate: Gate) -> Talk:
+    talk = await aside(len(order.body), lambda: read_talk(order.body, order.wanted))
+    if has_links(talk) and any(offer.candidate.dialect in BYTES_ONLY for offer in others):
+        talk = await fetched(talk, gate)
+    return talk
 
 
-def check_carried(order: Order, offer: Offer, talk: Talk, *, strict: bool) -> None:
-    """Raises BadRequest where this offer's dialect cannot carry the request, or under `strict` not all of it."""
-    limit = limit_to_send(order, offer, order.need.asked, lowered=False)
-    _, notes = encoded(talk, offer, limit)
-    if strict:
+def check_carried(ask: Ask, order: Order, offer: Offer, gate: Gate) -> None:
+    """Raises BadRequest where this offer's dialect cannot carry the request, or under `strict_translation` not all of
+    it."""
+    if order.talk is not None:
+        limit = limit_to_send(order, offer, order.need.asked, lowered=False)
+        _, notes = encoded(order.talk, offer, limit)
+    else:
+        notes = encode_task(task_of(ask, order, offer, gate.now()), offer.candidate.dialect).notes
+    if gate.policy.strict_translation:
         check_strict(notes, offer.candidate.dialect)
 
 

@@ -6,13 +6,16 @@ before that may still be retried; nothing after it may.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TypeGuard
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ..dialects import StreamScanner, VendorError
+from ..dialects import LISTENERS, TASKS, StreamScanner, VendorError
 from ..dialects.dialect import StepReply
 from ..framing.sse import split_events
 from ..routing.retry import LONGEST_PAUSE_SECONDS, pause_seconds, where
@@ -28,12 +31,15 @@ from .rates import with_rates
 from .relaying import Relay
 from .steps import Here, Stepper, signed
 from .talk import aside
+from .tasking import TaskWay
 from .translating import Translation
 from .watch import ClientLeft
-from .ways import OpenStream, Outgoing, Way
+from .ways import OpenStream, Outgoing, Way, WholeReply
 
 ERROR_BODY_LIMIT = 1 << 20
 UNKNOWN_STATUSES = (504, 524)
+BAD_KEYS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
+"""Google's words for a key that is refused, under a 400."""
 NOTES = "X-Oneapi-Notes"
 NOTES_BYTES = 1024
 
@@ -135,7 +141,7 @@ def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:
 
 def scrubbed_fault(fault: UpstreamFault, channel: Channel) -> UpstreamFault:
     """`as_client_sees` for whoever knows the channel alone."""
-    if isinstance(fault, Refused) and fault.status in (401, 403):
+    if isinstance(fault, Refused) and (fault.status in (401, 403) or fault.code in BAD_KEYS):
         return Refused(
             f"Channel {channel.name} was refused by its vendor: check its key and what that may do",
             status=502,
@@ -162,6 +168,8 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     way = way_for(ask, order, offer, gate)
     limit = limit_to_send(order, offer, meter.hold.limit, lowered=meter.hold.lowered)
     going = await aside(len(order.body), lambda: way.outgoing(limit))
+    if going.more and isinstance(way, TaskWay):
+        return await _several(ask, offer, meter, way, going)
     try:
         call = await encode_call(ask, offer, meter, key, going)
     except UpstreamFault:
@@ -190,6 +198,55 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
         raise
 
 
+async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Outgoing) -> Answer:
+    """One request as several calls to one channel, at once. Raises UpstreamFault: where some were served and the rest
+    are needed, an outcome that nobody knows.
+    """
+    gate = meter.gate
+    key = gate.next_key(offer.candidate.channel)
+    secrets = (key, *offer.candidate.channel.headers.values())
+    bodies = (going.body, *going.more)
+    calls = [await encode_call(ask, offer, meter, key, replace(going, body=body, more=())) for body in bodies]
+    meter.begin(offer, going.notes)
+    work = [_one_of_several(call, offer, key, way, meter) for call in calls]
+    found = await asyncio.gather(*work, return_exceptions=True)
+    if (bug := next((each for each in found if _is_bug(each)), None)) is not None:
+        raise bug
+    came = [each for each in found if isinstance(each, StepReply)]
+    faults = [each for each in found if isinstance(each, UpstreamFault)]
+    meter.answered(came[0].status if came else faults[0].status, _upstream_id(came[0].headers) if came else "")
+    if faults and came and not way.partial:
+        raise Broken(f"{len(faults)} of the {len(found)} calls that this request takes failed: {faults[0].message}")
+    if faults and not came:
+        raise faults[0]
+    headers = _client_headers(came[0].headers, meter.hold, going.notes)
+    whole = way.read_several([each.body for each in came])
+    return _whole_answer(whole, Here(came[0]), headers, meter, secrets)
+
+
+def _is_bug(found: object) -> TypeGuard[BaseException]:
+    return isinstance(found, BaseException) and not isinstance(found, UpstreamFault)
+
+
+async def _one_of_several(call: Call, offer: Offer, key: str, way: Way, meter: Meter) -> StepReply:
+    """One of the calls, followed to its end. Raises UpstreamFault; left early, it is called off."""
+    gate = meter.gate
+    secrets = (key, *offer.candidate.channel.headers.values())
+    stepper = Stepper(call, offer, key, gate)
+    reply = await gate.transport.send(call)
+    try:
+        if not 200 <= reply.status < 300:
+            raise await refused_by(reply, way.decode_error, secrets)
+        reply = await _followed(reply, way, stepper, secrets)
+        body = await _read(reply.chunks(), gate.policy.reply_limit)
+    except BaseException:
+        stepper.abandon()
+        reply.abort()
+        raise
+    reply.release()
+    return StepReply(status=reply.status, headers=reply.headers, body=body)
+
+
 def way_for(ask: Ask, order: Order, offer: Offer, gate: Gate) -> Way:
     """Relay where the channel speaks the client's dialect, else translation."""
     event_limit = gate.policy.event_limit
@@ -197,6 +254,8 @@ def way_for(ask: Ask, order: Order, offer: Offer, gate: Gate) -> Way:
         if order.wanted.dialect in MEDIA:
             return MediaRelay(ask, order, offer, event_limit)
         return Relay(ask, order, offer, event_limit)
+    if offer.candidate.dialect in TASKS and order.wanted.dialect not in LISTENERS:
+        return TaskWay(ask, order, offer, gate.now())
     return Translation(ask, order, offer, event_limit=event_limit, now=gate.now())
 
 
@@ -291,6 +350,10 @@ async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secre
     """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
     chunks = reply.chunks()
     whole = way.read_whole(await _read(chunks, meter.gate.policy.reply_limit))
+    return _whole_answer(whole, reply, headers, meter, secrets)
+
+
+def _whole_answer(whole: WholeReply, reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets) -> Answer:
     reading = whole.reading
     if reading.error is not None:
         raise _refused(reading.error, reading.error.status or 502, secrets)
@@ -299,7 +362,7 @@ async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secre
     headers["Content-Type"] = whole.content_type or reply.headers.get("content-type", "application/json")
     if whole.notes:
         _add_notes(headers, whole.notes)
-    return Answer(head=Head(200, headers), reply=reply, chunks=chunks, body=whole.body)
+    return Answer(head=Head(200, headers), reply=reply, chunks=reply.chunks(), body=whole.body)
 
 
 async def refused_by(

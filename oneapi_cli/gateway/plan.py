@@ -14,7 +14,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..dialects import LISTENERS, SPEAKERS, Dialect
+from ..dialects import LISTENERS, SPEAKERS, TASKS, Dialect
 from ..ledger.cost import Mode, dearest, fee_nanos
 from ..ledger.price_card import Card
 from ..ledger.stored import StoredResponse
@@ -33,7 +33,9 @@ AUDIO_TOKENS_PER_SECOND = 32
 """Gemini's count, the dearest that we know; OpenAI's chat models take 10. Source: ai.google.dev, audio (2026-11)."""
 STORED_INPUT_TOKENS = 1_050_000
 """The largest context window on the list: what a conversation that is kept at the vendor can add, unseen by us."""
-STORED_INPUT = frozenset({"previous_response_id", "conversation", "prompt", "context_management"})
+STORED_INPUT = frozenset(
+    {"previous_response_id", "conversation", "prompt", "context_management", "cachedContent", "continuationToken"}
+)
 PRODUCING = frozenset({"openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"})
 STORING = frozenset({"openai_responses"})
 """Dialects whose vendors keep what they answered."""
@@ -135,9 +137,9 @@ def dialect_to_speak(door: str, spoken: Mapping[str, str], *, native: bool = Fal
     """
     if door in spoken:
         return door
-    if door in LISTENERS and not native:
-        return next((dialect for dialect in spoken if dialect in SPEAKERS), "")
-    return ""
+    if door in LISTENERS:
+        return "" if native else next((dialect for dialect in spoken if dialect in SPEAKERS), "")
+    return next((dialect for dialect in spoken if dialect in TASKS and door == TASKS[dialect].SURFACE), "")
 
 
 def worst_case(wanted: Wanted, measure: Measure, offers: Sequence[Offer], principal: Principal, policy: Policy) -> Need:

@@ -21,9 +21,10 @@ FailWith = Callable[[GatewayError, str], bytes]
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """What leaves for upstream. headers: beside those of every call."""
+    """What leaves for upstream. headers: beside those of every call. more: further bodies, each a call of its own."""
 
     body: bytes | Assembled
+    more: tuple[bytes, ...] = ()
     notes: tuple[str, ...] = ()
     headers: Mapping[str, str] = {}
 

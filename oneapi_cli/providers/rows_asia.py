@@ -6,7 +6,7 @@ Where a vendor runs two platforms, in China and abroad, an account of the other 
 from __future__ import annotations
 
 from ..values.vendor import Quirks, Vendor
-from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES
+from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 
 _MAX_TOKENS = Quirks(token_limit_name="max_tokens")
 
@@ -15,7 +15,9 @@ ASIA = (
     Vendor(
         name="deepseek",
         base="https://api.deepseek.com",
-        speaks=CHAT | RESPONSES | {"openai_completions": "/beta/completions"},
+        speaks=CHAT
+        | RESPONSES
+        | {"openai_completions": "/beta/completions", "anthropic_messages": "/anthropic/v1/messages"},
         key_env="DEEPSEEK_API_KEY",
         prices="deepseek",
         quirks=_MAX_TOKENS,
@@ -27,7 +29,7 @@ ASIA = (
     Vendor(
         name="moonshot",
         base="https://api.moonshot.ai/v1",
-        speaks=CHAT | RESPONSES,
+        speaks=CHAT | RESPONSES | {"anthropic_messages": "https://api.moonshot.ai/anthropic/v1/messages"},
         key_env="MOONSHOT_API_KEY",
         prices="moonshotai",
         example_models=("kimi-k3", "kimi-k3.1-pro", "kimi-k2.7-code", "kimi-k2.6"),
@@ -38,7 +40,7 @@ ASIA = (
     Vendor(
         name="zai",
         base="https://api.z.ai/api/paas/v4",
-        speaks=CHAT,
+        speaks=CHAT | {"anthropic_messages": "https://api.z.ai/api/anthropic/v1/messages"},
         key_env="ZAI_API_KEY",
         prices="zai",
         quirks=_MAX_TOKENS,
@@ -49,7 +51,7 @@ ASIA = (
     Vendor(
         name="zhipu",
         base="https://open.bigmodel.cn/api/paas/v4",
-        speaks=CHAT | EMBEDDINGS,
+        speaks=CHAT | EMBEDDINGS | {"anthropic_messages": "https://open.bigmodel.cn/api/anthropic/v1/messages"},
         key_env="ZHIPUAI_API_KEY",
         prices="zhipuai",
         quirks=_MAX_TOKENS,
@@ -61,7 +63,7 @@ ASIA = (
     Vendor(
         name="minimax",
         base="https://api.minimax.io/v1",
-        speaks=CHAT | RESPONSES,
+        speaks=CHAT | RESPONSES | {"anthropic_messages": "https://api.minimax.io/anthropic/v1/messages"},
         key_env="MINIMAX_API_KEY",
         prices="minimax",
         quirks=Quirks(token_limit_name="max_completion_tokens"),
@@ -73,7 +75,11 @@ ASIA = (
     Vendor(
         name="ali",
         base="https://dashscope.aliyuncs.com/compatible-mode/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES,
+        speaks=CHAT
+        | COMPLETIONS
+        | EMBEDDINGS
+        | RESPONSES
+        | {"anthropic_messages": "https://dashscope.aliyuncs.com/apps/anthropic/v1/messages"},
         key_env="DASHSCOPE_API_KEY",
         quirks=_MAX_TOKENS,
         example_models=("qwen3-max", "qwen-plus", "qwen-flash", "text-embedding-v4"),
@@ -127,7 +133,7 @@ ASIA = (
     Vendor(
         name="stepfun",
         base="https://api.stepfun.com/v1",
-        speaks=CHAT | RESPONSES,
+        speaks=CHAT | RESPONSES | MESSAGES,
         key_env="STEPFUN_API_KEY",
         quirks=_MAX_TOKENS,
         example_models=("step-3.7-flash", "step-3.5-flash"),
@@ -138,7 +144,7 @@ ASIA = (
     Vendor(
         name="siliconflow",
         base="https://api.siliconflow.com/v1",
-        speaks=CHAT | EMBEDDINGS,
+        speaks=CHAT | EMBEDDINGS | MESSAGES,
         key_env="SILICONFLOW_API_KEY",
         quirks=_MAX_TOKENS,
         example_models=("deepseek-ai/DeepSeek-V3.2", "Qwen/Qwen3-Embedding-8B"),

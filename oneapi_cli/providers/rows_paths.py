@@ -7,6 +7,9 @@ COMPLETIONS = {"openai_completions": "/completions"}
 EMBEDDINGS = {"openai_embeddings": "/embeddings"}
 MODERATIONS = {"openai_moderations": "/moderations"}
 RESPONSES = {"openai_responses": "/responses"}
+MESSAGES = {"anthropic_messages": "/messages"}
+"""Anthropic's format, for vendors that keep it beside OpenAI's below the same `/v1`. Others have an address of its own
+for it."""
 IMAGES = {"openai_images": "/images/generations"}
 EDITS = {"openai_image_edits": "/images/edits"}
 VARIATIONS = {"openai_image_variations": "/images/variations"}

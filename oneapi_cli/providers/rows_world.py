@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..values.vendor import Quirks, Vendor
-from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MODERATIONS, RESPONSES
+from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, MODERATIONS, RESPONSES
 
 WORLD = (
     # Answers 422 to `max_completion_tokens` and any member it does not know; a stream's last chunk has usage unasked.
@@ -44,7 +44,7 @@ WORLD = (
     Vendor(
         name="openrouter",
         base="https://openrouter.ai/api/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES | MESSAGES,
         key_env="OPENROUTER_API_KEY",
         prices="openrouter",
         headers={"X-OpenRouter-Title": "oneapi"},
@@ -71,7 +71,7 @@ WORLD = (
     Vendor(
         name="fireworks",
         base="https://api.fireworks.ai/inference/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES | MESSAGES,
         key_env="FIREWORKS_API_KEY",
         prices="fireworks",
         example_models=(
@@ -119,7 +119,10 @@ WORLD = (
     Vendor(
         name="deepinfra",
         base="https://api.deepinfra.com/v1/openai",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS,
+        speaks=CHAT
+        | COMPLETIONS
+        | EMBEDDINGS
+        | {"anthropic_messages": "https://api.deepinfra.com/anthropic/v1/messages"},
         key_env="DEEPINFRA_API_KEY",
         quirks=Quirks(token_limit_name="max_tokens"),
         example_models=("openai/gpt-oss-120b", "deepseek-ai/DeepSeek-V4-Pro", "BAAI/bge-m3"),
@@ -180,7 +183,7 @@ WORLD = (
     Vendor(
         name="novita",
         base="https://api.novita.ai/openai/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | {"anthropic_messages": "https://api.novita.ai/anthropic/v1/messages"},
         key_env="NOVITA_API_KEY",
         prices="novita",
         quirks=Quirks(token_limit_name="max_tokens"),
@@ -202,7 +205,7 @@ WORLD = (
     Vendor(
         name="ollama-openai",
         base="http://localhost:11434/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES | MESSAGES,
         quirks=Quirks(token_limit_name="max_tokens"),
         example_models=("gpt-oss:20b", "gemma4:31b", "qwen3.8:27b"),
         source="https://docs.ollama.com/api/openai-compatibility",

@@ -2,14 +2,15 @@
 
 A row names its builder (`Vendor.url`); "" is the plain join, which also fills `{model}`, `{api_version}` and any
 `{option}` of the channel (Cloudflare's `{account_id}`). Whatever is filled in is percent-encoded, so that a model
-name can never leave its place in the path.
+name can never leave its place in the path. A path may be a whole address, where a vendor keeps a dialect outside its
+base: a channel with a base of its own has the same place there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -20,6 +21,7 @@ from .bedrock_models import model_id
 _MARK = re.compile(r"\{([a-z_]+)\}")
 _VERSIONED = re.compile(r"/v\d+(?:alpha|beta)?\d*\Z")
 _VERSION = re.compile(r"[0-9a-f]{64}")
+_FIRST_SEGMENT = re.compile(r"/v\d+(?:alpha|beta)?\d*(?=/)")
 _AWS_HOST = re.compile(r"//bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com")
 
 # Azure's undated surface. Dated versions belong to the deployments surface alone.
@@ -85,7 +87,23 @@ def _join(channel: Channel, dialect: str, path: str, model: str) -> str:
             )
         return _segment(value)
 
-    return _MARK.sub(fill, channel.base.rstrip("/") + path)
+    return _MARK.sub(fill, _placed(channel, path))
+
+
+def _placed(channel: Channel, path: str) -> str:
+    """Base and path, marks still open. A version that ends the one and begins the other stands there once."""
+    base = channel.base.rstrip("/")
+    if path.startswith("https://"):
+        return path if base == channel.vendor.base else _moved(path, channel.vendor.base, base)
+    version = _FIRST_SEGMENT.match(path)
+    return base.removesuffix(version[0]) + path if version else base + path
+
+
+def _moved(address: str, vendor_base: str, base: str) -> str:
+    """An address of the vendor's, as it is below another base: same place, another host (and what stands before)."""
+    old, new, there = urlsplit(vendor_base), urlsplit(base), urlsplit(address)
+    before = new.path.removesuffix(old.path) if new.path.endswith(old.path) else ""
+    return f"{new.scheme}://{new.netloc}{before}{there.path}"
 
 
 def _filling(channel: Channel, mark: str, model: str) -> str:
@@ -136,16 +154,26 @@ def _gemini(channel: Channel, dialect: str, path: str, model: str) -> str:
 
 
 def _vertex(channel: Channel, dialect: str, path: str, model: str) -> str:
-    """Regional host, or the one without a region for `global`; without a project the express address, by API key."""
-    location = location_of(channel)
+    """A location's host: its own, one for each of the two that are several regions, and one without any for `global`.
+    Without a project the express address, by API key. Google's own models by `v1beta1`, as its SDK has it.
+    """
+    location, project = location_of(channel), project_of(channel)
     base = channel.base.rstrip("/")
+    version = channel.api_version or ("v1beta1" if dialect == "gemini" else "v1")
+    if _VERSIONED.search(base):
+        base, version = base.rpartition("/")[0], base.rpartition("/")[2]
+    if not project and channel.keys:
+        path, location = path.replace("/projects/{project}/locations/{location}", ""), "global"
     if location == "global":
         base = base.replace("{location}-", "")
-    options = {**channel.options, "location": location, "project": project_of(channel)}
-    if not options["project"] and channel.keys:
-        path = path.replace("/projects/{project}/locations/{location}", "")
-    settled = msgspec.structs.replace(channel, base=base, options=options, api_version=channel.api_version or "v1")
+    elif location in _SEVERAL_REGIONS:
+        base = base.replace("{location}-aiplatform", "aiplatform.{location}.rep")
+    options = {**channel.options, "location": location, "project": project}
+    settled = msgspec.structs.replace(channel, base=base, options=options, api_version=version)
     return _join(settled, dialect, path, model)
+
+
+_SEVERAL_REGIONS = frozenset({"us", "eu"})
 
 
 def _replicate(channel: Channel, dialect: str, path: str, model: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..dialects import anthropic_messages, gemini
 from ..dialects.gemini import model_entry, model_list
 from ..gateway.authenticate import Caller
 from ..gateway.gate import Gate
@@ -54,11 +55,11 @@ def list_models(ask: Ask, caller: Caller, gate: Gate, dialect: str) -> web.Respo
     def shaped(page: Sequence[str]) -> list[dict[str, Any]]:
         return [shape(name, names[name], gate.traits(names[name].models[name])) for name in page]
 
-    if dialect == "anthropic_messages":
+    if dialect == anthropic_messages.NAME:
         page, more = _anthropic_page(usable, ask.query)
         ends = {"first_id": page[0] if page else None, "last_id": page[-1] if page else None}
         return json_response(ask, {"data": shaped(page), "has_more": more, **ends})
-    if dialect == "gemini":
+    if dialect == gemini.NAME:
         page, token = _gemini_page(usable, ask.query)
         return json_response(ask, model_list(shaped(page), token))
     return json_response(ask, {"object": "list", "data": shaped(usable)})

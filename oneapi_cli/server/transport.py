@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import aiohttp
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, hdrs
-
 from yarl import URL
 
 from ..values.asks import Call, Headers

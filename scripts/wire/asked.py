@@ -164,8 +164,11 @@ def _media_lost(asked: Asked, sent: Asked, tiny: Mapping[str, str], notes: Seque
         known = {(kind, ref) for kind, ref in have if ref in (plain(seen.ref), plain(tiny.get(seen.kind, "-")))}
         if known:
             have.remove(next(each for each in have if each in known))
-        elif seen.kind == "image" or not notes:
+        elif seen.kind == "image" or not any(word in note for note in notes for word in _OF_FILES):
             yield f"{seen.kind} {cut(seen.ref, 60)} is lost"
+
+
+_OF_FILES = ("document", "file", "audio", "video", "upload", "media")
 
 
 def plain(ref: str) -> str:
@@ -185,7 +188,9 @@ def _tools_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[str
         missing = facts_of(tool.schema or {}) - facts_of(other.schema or {})
         if missing:
             yield f"tool {name}'s schema lost {cut(sorted(map(str, missing)))}"
-    extra = [name for name in sent.tools if name not in asked.tools and not is_ours(name)]
+    called = {call.name for call in asked.calls}  # a history with calls needs its tools declared, at some vendors
+    known = {*asked.tools, *called}
+    extra = [name for name in sent.tools if name not in known and not is_ours(name)]
     if extra:
         yield f"tools {extra} came from nowhere"
 
@@ -208,6 +213,8 @@ def _choice_lost(asked: Asked, sent: Asked, notes: Sequence[str]) -> Iterator[st
         return
     if wish == "none" and not sent.tools:
         return
+    if have == "none" and not asked.tools:
+        return  # tools that stand there for the history's sake are not to be called
     if not asked.tools and is_ours(have.removeprefix("named:")):
         return
     if wish.startswith("named:") and have == "required" and (len(sent.tools) == 1 or _noted("choice", notes)):

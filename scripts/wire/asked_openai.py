@@ -111,7 +111,8 @@ def read_responses(body: Object) -> Asked:
     given = body.get("input") or ()
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         _item(item, asked)
-    for tool in body.get("tools") or ():
+    loaded = [tool for item in given if isinstance(item, Mapping) for tool in item.get("tools") or ()]
+    for tool in [*(body.get("tools") or ()), *loaded]:
         if tool["type"] in ("function", "custom"):
             asked.tools[tool["name"]] = Described(tool.get("description") or "", tool.get("parameters"))
         elif tool["type"] == "namespace":
@@ -137,6 +138,10 @@ def _item(item: Object, asked: Asked) -> None:
     elif kind in ("function_call", "custom_tool_call"):
         arguments = arguments_of(item["arguments"]) if kind == "function_call" else item["input"]
         asked.calls.append(MadeCall(item["name"], arguments, item["call_id"]))
+    elif kind == "tool_search_call" and item.get("execution") == "client":
+        arguments = item["arguments"]
+        value = arguments_of(arguments) if isinstance(arguments, str) else arguments
+        asked.calls.append(MadeCall("tool_search", value, item["call_id"]))
     elif kind in ("function_call_output", "custom_tool_call_output"):
         texts, media = _content(item["output"])
         leaves = tuple(leaf for text in texts for leaf in leaves_of(text))

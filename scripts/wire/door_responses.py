@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -103,13 +104,26 @@ def read_response_stream(body: bytes) -> Said:
     seen += _grammar([payload for _, payload in payloads], broken=broken is not None)
     if last.get("type") in _ENDS:
         said = _checked(last["response"])
-        seen += _items_agree([payload for _, payload in payloads], last["response"])
+        if last["type"] != "response.failed":
+            seen += _items_agree([payload for _, payload in payloads], last["response"])
     else:
         said = Said()
     if broken is not None:
         said.error = broken["message"]
+    if said.error is not None:
+        said = replace(said, **_so_far([payload for _, payload in payloads]))
     said.seen = seen + said.seen
     return said
+
+
+def _so_far(payloads: Sequence[Object]) -> dict[str, str]:
+    """What a stream that broke had said: its deltas, since nothing repeats them."""
+
+    def all_of(*kinds: str) -> str:
+        return "".join(each["delta"] for each in payloads if each["type"] in kinds)
+
+    thoughts = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
+    return {"text": all_of("response.output_text.delta"), "reasoning": all_of(*thoughts)}
 
 
 def _grammar(payloads: Sequence[Object], *, broken: bool) -> list[str]:

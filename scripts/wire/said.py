@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _THINK = re.compile(r"</?think>")
@@ -72,6 +72,8 @@ def arguments_of(text: str) -> Any:
 def differences(wished: Said, got: Said, carries: Carries) -> Iterator[str]:
     """One line for each thing that `got` does not say as `wished` does."""
     yield from got.seen
+    if wished.finish == ("error",) and wished.error is None:
+        got = replace(got, error=None, finish=("error",) if got.error else got.finish)
     if (wished.error is None) != (got.error is None):
         yield f"error {wished.error!r} became {got.error!r}"
     elif wished.error is not None and wished.error not in (got.error or ""):
@@ -85,6 +87,8 @@ def differences(wished: Said, got: Said, carries: Carries) -> Iterator[str]:
 
 
 def _prose(wished: Said, got: Said) -> Iterator[str]:
+    if not wished.refusal and got.refusal and set(wished.finish) & {"refusal", "content_filter"}:
+        got = replace(got, refusal="")  # the vendor's explanation, which is nothing that the model said
     wish, have = wished.text + wished.refusal, got.text + got.refusal
     if wish == have and same_words(wished.reasoning, got.reasoning):
         return
@@ -104,7 +108,7 @@ def same_words(one: str, other: str) -> bool:
 
 
 def _calls(wished: list[Call], got: list[Call], carries: Carries) -> Iterator[str]:
-    wish, have = [(c.name, c.arguments) for c in wished], [(c.name, c.arguments) for c in got]
+    wish, have = [(c.name, _free(c.arguments)) for c in wished], [(c.name, _free(c.arguments)) for c in got]
     if wish != have:
         yield f"calls {cut(wish)} became {cut(have)}"
         return
@@ -115,6 +119,12 @@ def _calls(wished: list[Call], got: list[Call], carries: Carries) -> Iterator[st
         yield f"call ids {ids} are empty or not unique"
     elif any(call.id and call.id != other.id for call, other in zip(wished, got, strict=True)):
         yield f"call ids {[call.id for call in wished]} became {ids}"
+
+
+def _free(arguments: Any) -> Any:
+    """A custom tool's free text stands in an `input` of its own where a format knows objects alone."""
+    only = isinstance(arguments, dict) and set(arguments) == {"input"}
+    return arguments["input"] if only and isinstance(arguments["input"], str) else arguments
 
 
 def _usage(wished: Counts | None, got: Counts | None, carries: Carries) -> Iterator[str]:

@@ -187,10 +187,9 @@ async def test_by_its_size_where_the_channel_says_so(tmp_path: Path) -> None:
     for name in ("no", "yes"):
         (tmp_path / name).mkdir()
     async with serving(tmp_path / "no", json_reply()) as (upstream, gateway):
-        with pytest.raises(openai.BadRequestError) as caught:
-            await async_client(gateway, Wire()).audio.transcriptions.create(
-                model="whisper-1", file=("x.bin", b"x" * 2500)
-            )
+        async with async_client(gateway, Wire()) as client:
+            with pytest.raises(openai.BadRequestError) as caught:
+                await client.audio.transcriptions.create(model="whisper-1", file=("x.bin", b"x" * 2500))
         assert (caught.value.code, caught.value.param) == ("audio_unreadable", "file")
         assert "duration_fallback" in str(caught.value)
         assert upstream.received == []

@@ -22,12 +22,13 @@ def form_of(received: Received) -> ReadForm:
     message = BytesParser(policy=HTTP).parsebytes(head + received.body)
     read = ReadForm()
     assert message.is_multipart()
-    for part in message.iter_parts():  # type: ignore[attr-defined]
+    for part in message.iter_parts():
         assert part.get_content_disposition() == "form-data"
         name = str(part.get_param("name", header="content-disposition"))
-        content = part.get_payload(decode=True)
-        if part.get_filename() is None:
+        content, file = part.get_payload(decode=True), part.get_filename()
+        assert isinstance(content, bytes)
+        if file is None:
             read.fields.setdefault(name, []).append(content.decode())
         else:
-            read.files.setdefault(name, []).append((part.get_filename(), part.get_content_type(), content))
+            read.files.setdefault(name, []).append((file, part.get_content_type(), content))
     return read

@@ -45,13 +45,9 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # no gcloud to ask
 
 
-def channel(
-    type_: str, keys: tuple[str, ...] = (), headers: Mapping[str, str] | None = None, **options: str
-) -> Channel:
+def channel(type_: str, *keys: str, **options: str) -> Channel:
     row = VENDORS[type_]
-    return Channel(
-        name="cloud", vendor=row, base=row.base, keys=keys, models={}, headers=headers or {}, options=options
-    )
+    return Channel(name="cloud", vendor=row, base=row.base, keys=keys, models={}, options=options)
 
 
 def call(url: str = URL, body: bytes = BODY) -> Call:
