@@ -52,9 +52,9 @@ def write_tools(talk: Conversation, called: Sequence[str], *, stand_in: Entry | 
         tools += _hosted(hosted, notes)
     if not tools and not stand_in and called:
         blank: Entry = {"type": "object", "properties": {}}
-        free = talk.tool_choice is not None and talk.tool_choice.mode == "auto"
+        says_auto = talk.tool_choice is not None and talk.tool_choice.mode == "auto"
         declared: list[Entry] = [{"name": name, "input_schema": blank} for name in called]
-        return Tooling(tools=declared, choice=None if free else {"type": "none"})
+        return Tooling(tools=declared, choice=None if says_auto else {"type": "none"})
     choice = _choice(talk.tool_choice)
     if stand_in is not None:
         free = tools and (choice is None or choice["type"] != "none")

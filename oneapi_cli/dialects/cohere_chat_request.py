@@ -110,6 +110,7 @@ class _Messages:
             if isinstance(part, ToolResult):
                 messages.append({"role": "tool", "tool_call_id": self._ids.of(part), "content": result_text(part)})
                 shown += [inner for inner in part.content if isinstance(inner, Media) and not inner.text]
+        self._notes += [f"dropped:hosted:{part.kind}" for part in turn.parts if isinstance(part, Hosted)]
         if shown:
             self._notes.append("changed:tool_result_media")
         if rest or shown:

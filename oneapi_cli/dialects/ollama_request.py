@@ -131,6 +131,7 @@ class _Messages:
             rest += shown
             if shown:
                 self._notes.append("changed:tool_result_media")
+        self._notes += [f"dropped:hosted:{part.kind}" for part in turn.parts if isinstance(part, Hosted)]
         return [*messages, self._message("user", rest)] if rest else messages
 
     def _result(self, result: ToolResult) -> dict[str, Any]:

@@ -75,6 +75,8 @@ class _Writer:
             for part in turn.parts:
                 if isinstance(part, ToolResult):
                     self._result(part)
+                elif isinstance(part, Hosted):
+                    self._notes.append(f"dropped:hosted:{part.kind}")
         for turn in run:
             parts = [part for part in turn.parts if isinstance(part, Text | Media)]
             self._user(parts, turn)

@@ -15,19 +15,19 @@ from typing import TypeGuard
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..dialects import LISTENERS, TASKS, StreamScanner, VendorError
+from ..dialects import LISTENERS, TASKS, StreamScanner
 from ..dialects.dialect import StepReply
 from ..framing.sse import split_events
 from ..routing.retry import LONGEST_PAUSE_SECONDS, pause_seconds, where
 from ..values.asks import Ask, Call, Head, Reply
-from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
+from ..values.errors import Broken, UpstreamFault
 from ..values.holds import Hold
-from ..values.vendor import Channel
 from .gate import Gate
 from .media import MEDIA, MediaRelay
 from .meter import Meter
 from .plan import Offer, Order, limit_to_send
 from .rates import with_rates
+from .refusals import Secrets, as_client_sees, as_refused, read_chunks, refused_by
 from .relaying import Relay
 from .steps import Here, Stepper, signed
 from .talk import aside
@@ -36,10 +36,6 @@ from .translating import Translation
 from .watch import ClientLeft
 from .ways import OpenStream, Outgoing, Way, WholeReply
 
-ERROR_BODY_LIMIT = 1 << 20
-UNKNOWN_STATUSES = (504, 524)
-BAD_KEYS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
-"""Google's words for a key that is refused, under a 400."""
 NOTES = "X-Oneapi-Notes"
 NOTES_BYTES = 1024
 
@@ -55,10 +51,6 @@ _TO_CLIENT = (
     "x-should-retry",
 )
 _TO_CLIENT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
-
-
-Secrets = tuple[str, ...]
-"""A channel's key for this attempt, and the values of its own headers, which may be credentials too."""
 
 
 class Answer(Struct, kw_only=True):
@@ -132,23 +124,6 @@ async def first_answer(ask: Ask, meter: Meter) -> Answer:
             gate.health.succeeded(offer.candidate.channel.name, offer.candidate.model_sent)
             return answer
     raise AssertionError("the loop above returns or raises")
-
-
-def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:
-    """A channel's own 401/403 is not the caller's: it becomes 502 `upstream_auth`, without the vendor's text."""
-    return scrubbed_fault(fault, offer.candidate.channel)
-
-
-def scrubbed_fault(fault: UpstreamFault, channel: Channel) -> UpstreamFault:
-    """`as_client_sees` for whoever knows the channel alone."""
-    if isinstance(fault, Refused) and (fault.status in (401, 403) or fault.code in BAD_KEYS):
-        return Refused(
-            f"Channel {channel.name} was refused by its vendor: check its key and what that may do",
-            status=502,
-            code="upstream_auth",
-            type="upstream_error",
-        )
-    return fault
 
 
 async def _cover_unknown(request_id: str, meter: Meter, owed: int) -> bool:
@@ -238,7 +213,7 @@ async def _one_of_several(call: Call, offer: Offer, key: str, way: Way, meter: M
         if not 200 <= reply.status < 300:
             raise await refused_by(reply, way.decode_error, secrets)
         reply = await _followed(reply, way, stepper, secrets)
-        body = await _read(reply.chunks(), gate.policy.reply_limit)
+        body = await read_chunks(reply.chunks(), gate.policy.reply_limit)
     except BaseException:
         stepper.abandon()
         reply.abort()
@@ -263,7 +238,7 @@ async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) 
     """The reply to read: this one, or the last of the further requests that the vendor's way of answering takes."""
     if not way.follows:
         return reply
-    body = await _read(reply.chunks(), stepper.gate.policy.reply_limit)
+    body = await read_chunks(reply.chunks(), stepper.gate.policy.reply_limit)
     reply.release()
     following = way.follow(StepReply(status=reply.status, headers=reply.headers, body=body))
     got: StepReply | None = None
@@ -278,7 +253,7 @@ async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) 
             raise await refused_by(latest, way.decode_error, secrets)
         if step.stream:
             return latest
-        body = await _read(latest.chunks(), stepper.gate.policy.reply_limit)
+        body = await read_chunks(latest.chunks(), stepper.gate.policy.reply_limit)
         latest.release()
         got = StepReply(status=latest.status, headers=latest.headers, body=body)
 
@@ -334,7 +309,7 @@ async def _open_stream(
     if scanner.error is not None:
         reported = scanner.usage is not None and not scanner.usage_is_early
         if not reported and not order.dialect.texts_of(split_events(first)):
-            raise _refused(scanner.error, scanner.error.status or 502, secrets)
+            raise as_refused(scanner.error, scanner.error.status or 502, secrets)
     if not first and not scanner.done:
         scanner.close()
         if not scanner.clean:
@@ -349,78 +324,20 @@ async def _open_stream(
 async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets, way: Way) -> Answer:
     """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
     chunks = reply.chunks()
-    whole = way.read_whole(await _read(chunks, meter.gate.policy.reply_limit))
+    whole = way.read_whole(await read_chunks(chunks, meter.gate.policy.reply_limit))
     return _whole_answer(whole, reply, headers, meter, secrets)
 
 
 def _whole_answer(whole: WholeReply, reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets) -> Answer:
     reading = whole.reading
     if reading.error is not None:
-        raise _refused(reading.error, reading.error.status or 502, secrets)
+        raise as_refused(reading.error, reading.error.status or 502, secrets)
     meter.replied(reading.usage, reading.texts)
     headers["Content-Length"] = str(len(whole.body))
     headers["Content-Type"] = whole.content_type or reply.headers.get("content-type", "application/json")
     if whole.notes:
         _add_notes(headers, whole.notes)
     return Answer(head=Head(200, headers), reply=reply, chunks=reply.chunks(), body=whole.body)
-
-
-async def refused_by(
-    reply: Reply, decode_error: Callable[[int, bytes], VendorError], secrets: Secrets
-) -> UpstreamFault:
-    """What a status that is not 2xx means: refused with the vendor's words, or an outcome that nobody knows."""
-    try:
-        body = await _read(reply.chunks(), ERROR_BODY_LIMIT)
-    except (Broken, TimedOut, Malformed):
-        body = b""
-    if 300 <= reply.status < 400:
-        return Refused(
-            f"The upstream answered with a redirect ({reply.status}), which is not followed: check its base_url",
-            status=502,
-            type="upstream_error",
-            code="upstream_redirect",
-        )
-    error = decode_error(reply.status, body)
-    if reply.status in UNKNOWN_STATUSES or (reply.status >= 500 and not error.is_vendor_body):
-        return TimedOut(
-            f"The upstream answered {reply.status} and it is not known whether it served the request",
-            status=502 if reply.status not in UNKNOWN_STATUSES else 504,
-        )
-    return _refused(error, reply.status, secrets, retry_after_seconds=_retry_after(reply.headers))
-
-
-async def whole_body(reply: Reply, limit: int) -> bytes:
-    """All of a reply. Raises Malformed beyond the limit, Broken, TimedOut."""
-    return await _read(reply.chunks(), limit)
-
-
-async def _read(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    parts, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            raise Malformed(f"The upstream's answer is larger than {limit} bytes")
-        parts.append(chunk)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _refused(error: VendorError, status: int, secrets: Secrets, *, retry_after_seconds: float | None = None) -> Refused:
-    """The vendor's error as ours, without the channel's key and headers, wherever in it those are quoted."""
-    return Refused(
-        scrub(error.message, secrets),
-        status=status,
-        type=scrub(error.type or "upstream_error", secrets),
-        code=None if error.code is None else scrub(error.code, secrets),
-        member=None if error.param is None else scrub(error.param, secrets),
-        retry_after_seconds=retry_after_seconds,
-    )
-
-
-def scrub(text: str, secrets: Secrets) -> str:
-    """A vendor's text without what the channel sent as credentials, should it quote them."""
-    for secret in secrets:
-        text = text.replace(secret, "***") if len(secret) >= 6 else text
-    return text
 
 
 def _client_headers(upstream: Mapping[str, str], hold: Hold, notes: tuple[str, ...]) -> dict[str, str]:
@@ -446,15 +363,3 @@ def _add_notes(headers: dict[str, str], notes: tuple[str, ...]) -> None:
 
 def _upstream_id(headers: Mapping[str, str]) -> str:
     return headers.get("x-request-id") or headers.get("request-id") or headers.get("apim-request-id") or ""
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the vendor asks for; its date form and nonsense count as none."""
-    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) / scale
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < 86_400:
-            return seconds
-    return None

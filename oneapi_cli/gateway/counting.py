@@ -17,11 +17,11 @@ from ..dialects.gemini import counted_request, encode_count
 from ..framing.members import too_deep
 from ..values.asks import Ask, Call, Wanted
 from ..values.errors import BadRequest, Refused, UpstreamFault
-from .attempts import as_client_sees, refused_by, whole_body
 from .authenticate import Caller
 from .gate import Gate
 from .meter import ESTIMATOR
 from .plan import UNKNOWN_IMAGE_TOKENS, Offer, find_offers
+from .refusals import as_client_sees, refused_by, whole_body
 from .steps import signed
 
 _anything = msgspec.json.Decoder()

@@ -16,9 +16,9 @@ from ..ledger.stored import StoredResponse, find_response, forget_response
 from ..values.asks import Ask, Call
 from ..values.errors import BadRequest, NoChannel, NotFound
 from ..values.vendor import Channel
-from .attempts import refused_by, scrubbed_fault, whole_body
 from .authenticate import Caller
 from .gate import Gate
+from .refusals import refused_by, scrubbed_fault, whole_body
 from .steps import prove
 
 DIALECT = "openai_responses"

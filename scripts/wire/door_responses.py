@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import openai
@@ -111,19 +110,15 @@ def read_response_stream(body: bytes) -> Said:
     if broken is not None:
         said.error = broken["message"]
     if said.error is not None:
-        said = replace(said, **_so_far([payload for _, payload in payloads]))
+        said.text = _so_far(payloads, "response.output_text.delta")
+        said.reasoning = _so_far(payloads, "response.reasoning_summary_text.delta", "response.reasoning_text.delta")
     said.seen = seen + said.seen
     return said
 
 
-def _so_far(payloads: Sequence[Object]) -> dict[str, str]:
+def _so_far(payloads: Sequence[tuple[str, Object]], *kinds: str) -> str:
     """What a stream that broke had said: its deltas, since nothing repeats them."""
-
-    def all_of(*kinds: str) -> str:
-        return "".join(each["delta"] for each in payloads if each["type"] in kinds)
-
-    thoughts = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
-    return {"text": all_of("response.output_text.delta"), "reasoning": all_of(*thoughts)}
+    return "".join(each["delta"] for _, each in payloads if each["type"] in kinds)
 
 
 def _grammar(payloads: Sequence[Object], *, broken: bool) -> list[str]:

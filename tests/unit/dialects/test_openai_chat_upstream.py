@@ -88,7 +88,6 @@ OWN = Opaque(dialect="openai_chat", data={"reasoning_details": [DETAIL]})
 GOOGLE = {"google": {"thought_signature": "c2ln"}}
 SIGNED = Opaque(dialect="openai_chat", data={"extra_content": GOOGLE, "call": "call_1"})
 LONG = "toolu_" + "x" * 60
-SHORT = "call_c7f34eb54f6a4c0a3e64d0c1b0d7ee9f3b2"
 
 MESSAGES = [
     Sent(
@@ -172,13 +171,6 @@ MESSAGES = [
         [
             ASKED,
             {"role": "tool", "tool_call_id": "call_1", "content": "The result is in the message after this one."},
-            {
-                "role": "user",
-                "content": [{"type": "text", "text": "Result of `look` (call_1):"}, PICTURE_PART],
-            },
-            said("Well?"),
-        ][:2]
-        + [
             {
                 "role": "user",
                 "content": [{"type": "text", "text": "Result of `look` (call_1):"}, PICTURE_PART],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -12,12 +13,14 @@ from oneapi_cli.providers.urls import build_url
 from oneapi_cli.values.vendor import Channel, Vendor
 
 ROWS = [pytest.param(row, id=name) for name, row in VENDORS.items()]
-WITHOUT_BASE = {"azure", "openai-compatible"}
+WITHOUT_BASE = {"azure", "openai-compatible", "anthropic-compatible"}
+OPTIONS = {"account_id": "abc123", "region": "eu-west-1", "location": "us-east5", "project": "p1"}
 
 PROMISED = """
 openai azure openai-compatible demo deepseek mistral groq xai openrouter moonshot together fireworks cerebras nvidia zai
 baichuan stepfun minimax doubao novita siliconflow baidu xunfei ali zhipu tencent ai360 deepinfra perplexity cloudflare
 huggingface sambanova hyperbolic nebius gemini-openai ollama-openai
+anthropic anthropic-compatible bedrock gemini vertex replicate cohere ollama
 """
 
 
@@ -36,11 +39,11 @@ def test_the_rows_that_are_promised_are_there() -> None:
 def test_a_row_is_complete(row: Vendor) -> None:
     assert VENDORS[row.name] is row
     assert row.speaks
-    assert all(path.startswith("/") and not path.endswith("/") for path in row.speaks.values())
+    assert all(path.startswith(("/", "https://")) and not path.endswith("/") for path in row.speaks.values())
     assert row.source
     assert row.checked == "2026-11"
     assert not row.base.endswith("/")
-    assert row.example_models or row.name == "openai-compatible"
+    assert row.example_models or row.name in WITHOUT_BASE
     assert len(set(row.example_models)) == len(row.example_models)
     assert row.quirks.token_limit_name in {"auto", "max_tokens", "max_completion_tokens"}
 
@@ -51,7 +54,7 @@ def test_a_base_is_https_or_at_home(row: Vendor) -> None:
         assert row.base == ""
         return
     address = urlsplit(row.base)
-    assert row.base == DEMO_BASE or address.scheme == "https" or address.hostname == "localhost"
+    assert row.base == DEMO_BASE or address.scheme == "https" or address.hostname in ("localhost", "127.0.0.1")
     assert not address.query
     assert not address.username
 
@@ -69,11 +72,12 @@ def test_every_path_makes_a_url(row: Vendor) -> None:
         base=row.base or "https://example.openai.azure.com",
         keys=("k",),
         models={},
-        options={"account_id": "abc123"},
+        options=OPTIONS,
     )
-    for dialect in row.speaks:
-        url = build_url(channel, dialect, "model")
-        assert url.startswith(channel.base.replace("{account_id}", "abc123"))
+    for dialect, path in row.speaks.items():
+        url = build_url(channel, dialect, "owner/model")
+        base = re.sub(r"\{([a-z_]+)\}", lambda mark: OPTIONS[mark[1]], channel.base)
+        assert url.startswith(path if path.startswith("https:") else base)
         assert "{" not in url
         assert "//" not in url.split("://", 1)[1]
 
@@ -93,6 +97,15 @@ KNOWN_URLS = {
     ("perplexity", "openai_chat"): "https://api.perplexity.ai/chat/completions",
     ("gemini-openai", "openai_chat"): "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
     ("demo", "openai_chat"): "demo://local/chat/completions",
+    ("anthropic", "anthropic_messages"): "https://api.anthropic.com/v1/messages",
+    ("cohere", "cohere_chat"): "https://api.cohere.com/v2/chat",
+    ("ollama", "ollama"): "http://127.0.0.1:11434/api/chat",
+    ("gemini", "gemini"): "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+    ("deepseek", "anthropic_messages"): "https://api.deepseek.com/anthropic/v1/messages",
+    ("moonshot", "anthropic_messages"): "https://api.moonshot.ai/anthropic/v1/messages",
+    ("zai", "anthropic_messages"): "https://api.z.ai/api/anthropic/v1/messages",
+    ("openrouter", "anthropic_messages"): "https://openrouter.ai/api/v1/messages",
+    ("stepfun", "anthropic_messages"): "https://api.stepfun.com/v1/messages",
 }
 
 
