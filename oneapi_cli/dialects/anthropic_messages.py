@@ -25,7 +25,6 @@ from msgspec import Raw
 from ..framing.members import Remove, Set
 from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from .anthropic_asking import encode_request
-from .anthropic_counting import count_of, count_reply, count_request
 from .anthropic_errors import decode_error, encode_error, encode_error_event
 from .anthropic_fees import fees_of
 from .anthropic_listening import decode_request
@@ -94,12 +93,11 @@ _raw_object = msgspec.json.Decoder(dict[str, Raw])
 
 
 def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
-    """The members that we read. params: `count` where the body is one of `count_tokens`, which has no limit. Raises
-    BadRequest."""
+    """The members that we read. Raises BadRequest."""
     fields = Fields(body, _CHECKED)
     model = model_of(fields, params.get("model", ""))
     limit = fields.count("max_tokens", 0, MOST_TOKENS)
-    if limit is None and not params.get("count"):
+    if limit is None:
         raise required("max_tokens")
     messages = fields.raw("messages")
     if messages is None:
@@ -116,7 +114,7 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
         model=model,
         stream=fields.flag("stream") or bool(params.get("stream")),
         limit=limit,
-        limit_members=LIMITS if limit is not None else (),
+        limit_members=LIMITS,
         tier=None if tier == "standard_only" else tier,
         usage_asked=True,  # every reply and every stream has it
         thinking=_budget(fields),
@@ -214,9 +212,6 @@ def _is_foreign_thought(block: bytes) -> bool:
 __all__ = [
     "KNOWN",
     "NAME",
-    "count_of",
-    "count_reply",
-    "count_request",
     "decode_error",
     "decode_reply",
     "decode_request",

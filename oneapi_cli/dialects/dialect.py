@@ -7,7 +7,7 @@ and what vendors speak. A conversational module may have all three.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -201,7 +201,8 @@ class EventEncoder(Protocol):
 class Step(Struct, frozen=True, kw_only=True):
     """One more request of an exchange that takes several (create, then poll). path: below the channel's base; url:
     absolute instead, where only the vendor can name it. stream: its reply is the stream that the client waits for.
-    on_abandon: what to send if nobody waits any more (cancel the prediction).
+    on_abandon: what to send if nobody waits any more (cancel the prediction). anonymous: `url` is where an output lies
+    for whoever knows its address: no key goes there, and it must be public or at the vendor's own host.
     """
 
     method: str = "GET"
@@ -211,6 +212,7 @@ class Step(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     wait_seconds: float = 0.0
     stream: bool = False
+    anonymous: bool = False
     on_abandon: Step | None = None
 
 
@@ -268,6 +270,17 @@ class Speaker(Protocol):
     def decode_stream(self, quirks: Quirks) -> EventDecoder: ...
 
     def decode_error(self, status: int, body: bytes) -> VendorError: ...
+
+
+@runtime_checkable
+class TaskFollower(Protocol):
+    """A `TaskSpeaker` whose further requests depend on what was asked for. In `FOLLOWS` as well."""
+
+    def follow_task(self, first: StepReply, task: TaskAsk) -> Following: ...
+
+    def called_off(self, reply: StepReply) -> bool:
+        """Whether this reply, to the request that calls it off or to any other, says that there is nothing to pay."""
+        ...
 
 
 class TaskAsk(Struct, frozen=True, kw_only=True):

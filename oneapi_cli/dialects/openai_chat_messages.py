@@ -60,6 +60,7 @@ class _Writer:
         self._notes = notes
         self._marks = "cache_control" in quirks.takes
         self._thoughts = next((name for name in MEMBERS if name in quirks.takes), "")
+        self._names = "name" not in quirks.refuses
         self._waiting: list[Part] = []
 
     def system(self, turn: Turn) -> None:
@@ -67,7 +68,7 @@ class _Writer:
         texts = [part for part in turn.parts if isinstance(part, Text)]
         self._waiting += [part for part in turn.parts if isinstance(part, Media)]
         if texts:
-            self.messages.append({"role": "system", "content": self._content(texts), **_name(turn)})
+            self.messages.append({"role": "system", "content": self._content(texts), **self._name(turn)})
 
     def users(self, run: Sequence[Turn]) -> None:
         """Turns of a user's in a row: all results first, then what else they say."""
@@ -86,7 +87,7 @@ class _Writer:
         if parts or waiting:
             if self._quirks.answers_tools and self.messages and self.messages[-1]["role"] == "tool":
                 self.messages.append({"role": "assistant", "content": _BRIDGE})
-            self.messages.append({"role": "user", "content": self._content([*waiting, *parts]), **_name(turn)})
+            self.messages.append({"role": "user", "content": self._content([*waiting, *parts]), **self._name(turn)})
 
     def flush(self) -> None:
         """What still waits, in a message of its own; not after the model's own beginning of its answer."""
@@ -121,7 +122,7 @@ class _Writer:
         texts = [part for part in turn.parts if isinstance(part, Text)]
         refused = [part.text for part in turn.parts if isinstance(part, Refusal)]
         text = "".join([*(part.text for part in texts), *refused])
-        message: Message = {"role": "assistant", "content": text or None, **_name(turn)}
+        message: Message = {"role": "assistant", "content": text or None, **self._name(turn)}
         calls = {part.id: self._call(part) for part in turn.parts if isinstance(part, ToolCall)}
         if calls:
             message["tool_calls"] = list(calls.values())
@@ -151,11 +152,11 @@ class _Writer:
         texts: list[str] = []
         details: list[Any] = []
         for thought in thoughts:
-            own = thought.sealed.data if thought.sealed is not None and thought.sealed.dialect == DIALECT else None
-            if isinstance(own, dict) and isinstance(own.get("reasoning_details"), list):
+            own = self._own(thought)
+            if isinstance(own.get("reasoning_details"), list):
                 details += own["reasoning_details"]
                 continue
-            if isinstance(own, dict) and own.get("extra_content"):
+            if own.get("extra_content"):
                 (calls.get(own.get("call") or "", message))["extra_content"] = own["extra_content"]
             elif thought.sealed is not None:
                 self._notes.append("dropped:thinking_signature")
@@ -163,10 +164,17 @@ class _Writer:
                 texts.append(thought.text)
             elif thought.text:
                 self._notes.append("dropped:thinking")
-        if texts:
+        if texts or (calls and self._thoughts == MEMBERS[0]):  # DeepSeek wants it beside calls, be it empty
             message[self._thoughts] = "".join(texts)
         if details:
             message["reasoning_details"] = details
+
+    def _own(self, thought: Thinking) -> Message:
+        """What this dialect itself sealed, as far as this vendor takes it."""
+        sealed = thought.sealed
+        if sealed is None or sealed.dialect != DIALECT or not isinstance(sealed.data, dict):
+            return {}
+        return {name: value for name, value in sealed.data.items() if name not in self._quirks.refuses}
 
     def _leave_out(self, parts: Iterable[Part], texts: Iterable[Text]) -> None:
         """What an assistant's message has no place for: pictures wait for the next user's, the rest is noted."""
@@ -205,10 +213,19 @@ class _Writer:
     def _media(self, media: Media) -> Message:
         if media.kind == "video" and "video_url" in self._quirks.takes and not media.file_id:
             return {"type": "video_url", "video_url": {"url": media.url or data_url(media, "video/mp4")}}
+        if media.kind == "document" and "document_url" in self._quirks.takes and (media.url or media.data):
+            url = media.url or data_url(media, "application/pdf")
+            return {
+                "type": "document_url",
+                "document_url": url,
+                **({"document_name": media.name} if media.name else {}),
+            }
         if media.kind == "document" and media.url and "file_url" in self._quirks.takes:
             return {"type": "file", "file": {"filename": media.name or "document.pdf", "file_data": media.url}}
         return media_part(media)
 
-
-def _name(turn: Turn) -> Message:
-    return {"name": turn.name} if turn.name else {}
+    def _name(self, turn: Turn) -> Message:
+        if turn.name and not self._names:
+            self._notes.append("dropped:name")
+            return {}
+        return {"name": turn.name} if turn.name else {}

@@ -7,7 +7,8 @@ format can say at all, and which of it a vendor takes (`Quirks.takes`, `refuses`
 Thinking has one member, `reasoning_effort`. A budget becomes an effort: up to 4 096 tokens low, up to 16 384 medium,
 beyond that high (Anthropic's own sizes for a light, an ordinary and a long thought). It is sent to models that are
 known to think, and for an effort that the client put in OpenAI's words; a budget for any other model is left out with
-a note, because a model that does not think refuses the member.
+a note, because a model that does not think refuses the member. Vendors that take a `thinking` object are told so, on
+or off.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026-11)
 """
@@ -134,13 +135,17 @@ def _reasoning(talk: Conversation, quirks: Quirks, traits: Traits, notes: list[s
         notes.append("dropped:reasoning.summary")
     if said.show is False:
         notes.append("dropped:reasoning.exclude")
+    body: Body = {}
+    if "thinking" in quirks.takes and said.enabled is not None:
+        body["thinking"] = {"type": "enabled" if said.enabled else "disabled"}
     effort = _effort(said)
     thinks = traits.reasoning or bool(traits.thinking) or "reasoning_effort" in quirks.takes
     if effort and (thinks or (said.effort is not None and talk.origin in _OPENAI)):
-        return {"reasoning_effort": effort}
-    if effort or (thinks and said.enabled is False):
+        if said.enabled is not False or "thinking" not in body:
+            body["reasoning_effort"] = effort
+    elif not body and (effort or (thinks and said.enabled is False)):
         notes.append("dropped:thinking")
-    return {}
+    return body
 
 
 def _effort(said: Reasoning) -> str:

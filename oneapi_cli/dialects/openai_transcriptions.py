@@ -8,6 +8,7 @@ Source: https://developers.openai.com/api/reference, audio/transcriptions and au
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -103,7 +104,7 @@ class SoundToText:
 
     # -- replies -------------------------------------------------------------------------------------------------
 
-    def read_usage(self, payload: msgspec.Raw | bytes | dict[str, object], quirks: Quirks) -> Usage | None:
+    def read_usage(self, payload: Mapping[str, object] | bytes, quirks: Quirks) -> Usage | None:
         return read_usage(payload, quirks)
 
     def read_reply(self, body: bytes, quirks: Quirks) -> ReplyReading:

@@ -14,9 +14,6 @@ from ..values.errors import BadRequest
 
 Object = Mapping[str, Any]
 
-MOST_INT = 2**63 - 1
-"""Larger whole numbers cannot be sent on."""
-
 
 def fault(place: str, what: str) -> BadRequest:
     """A 400 saying what is wrong with the member at `place`."""
@@ -53,7 +50,7 @@ def get_flag(holder: Object, name: str, place: str = "") -> bool | None:
 
 
 def get_int(holder: Object, name: str, place: str = "", *, least: int = 0) -> int | None:
-    """A whole number (2.0 is one), at least `least` and of at most 64 bits."""
+    """A whole number (2.0 is one), at least `least`."""
     value = holder.get(name)
     if value is None:
         return None
@@ -61,8 +58,6 @@ def get_int(holder: Object, name: str, place: str = "", *, least: int = 0) -> in
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise fault(at(place, name), f"must be a whole number from {least} up")
-    if value > MOST_INT:
-        raise fault(at(place, name), f"must be at most {MOST_INT}")
     return value
 
 
@@ -72,7 +67,7 @@ def get_number(holder: Object, name: str, place: str = "") -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         raise fault(at(place, name), "must be a number")
-    return value if abs(value) <= MOST_INT else float(value)
+    return value
 
 
 def _is_finite(value: float) -> bool:

@@ -17,6 +17,9 @@ import oneapi_cli.dialects.openai_moderations as openai_moderations
 import oneapi_cli.dialects.openai_responses as openai_responses
 import oneapi_cli.dialects.openai_speech as openai_speech
 import oneapi_cli.dialects.replicate_chat as replicate_chat
+import oneapi_cli.dialects.tasks.gemini_images as gemini_images
+import oneapi_cli.dialects.tasks.imagen as imagen
+import oneapi_cli.dialects.tasks.replicate_images as replicate_images
 
 from .dialect import Dialect, Follower, Listener, Speaker, TaskSpeaker
 from .openai_image_edits import edits, variations
@@ -62,9 +65,24 @@ SPEAKERS: Mapping[str, Speaker] = {
 }
 """Conversational formats that vendors speak."""
 
-FOLLOWS: Mapping[str, Follower] = {replicate_chat.NAME: replicate_chat}
+FOLLOWS: Mapping[str, Follower] = {
+    replicate_chat.NAME: replicate_chat,
+    replicate_images.images.NAME: replicate_images.images,
+    replicate_images.edits.NAME: replicate_images.edits,
+    replicate_images.variations.NAME: replicate_images.variations,
+}
 """Those of them whose vendor answers in several requests."""
 
-TASKS: Mapping[str, TaskSpeaker] = {}
+_PICTURES: tuple[TaskSpeaker, ...] = (
+    gemini_images.images,
+    gemini_images.edits,
+    imagen.images,
+    imagen.edits,
+    replicate_images.images,
+    replicate_images.edits,
+    replicate_images.variations,
+)
+
+TASKS: Mapping[str, TaskSpeaker] = {each.NAME: each for each in _PICTURES}
 """Vendors' own ways of doing what the doors that are no conversation ask for (`tasks/`), by dialect; the door is their
 `SURFACE`. Their way to the gateway is `gateway/tasking.py`."""

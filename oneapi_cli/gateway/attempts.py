@@ -151,8 +151,8 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
         meter.begin(offer, going.notes)  # nothing was sent, and that was this offer's doing
         raise
     meter.begin(offer, going.notes)
-    reply = await gate.transport.send(call)
-    stepper = Stepper(call, offer, key, gate)
+    stepper = Stepper(call, offer, key, gate, way=way, undoing=meter.undoing)
+    reply = await stepper.begin()
     try:
         meter.answered(reply.status, _upstream_id(reply.headers))
         if not 200 <= reply.status < 300:
@@ -207,8 +207,8 @@ async def _one_of_several(call: Call, offer: Offer, key: str, way: Way, meter: M
     """One of the calls, followed to its end. Raises UpstreamFault; left early, it is called off."""
     gate = meter.gate
     secrets = (key, *offer.candidate.channel.headers.values())
-    stepper = Stepper(call, offer, key, gate)
-    reply = await gate.transport.send(call)
+    stepper = Stepper(call, offer, key, gate, way=way, undoing=meter.undoing)
+    reply = await stepper.begin()
     try:
         if not 200 <= reply.status < 300:
             raise await refused_by(reply, way.decode_error, secrets)

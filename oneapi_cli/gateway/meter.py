@@ -35,6 +35,11 @@ CLIENT_LEFT = 499
 STOPPED = 503
 """For what this server broke off itself, when it was told to stop and the grace was over."""
 
+UNDOING_SECONDS = 90.0
+"""How long a settlement waits to hear whether what was called off is paid for: a creating request may wait a minute for
+its output before it can be called off at all."""
+UNDOING_STOPPED_SECONDS = 5.0
+
 End = Literal["nothing", "served", "died", "left", "abandoned", "unknown"]
 
 
@@ -68,6 +73,8 @@ class Meter:
         self.scanner: StreamScanner | None = None
         self._fail: FailWith = order.dialect.encode_error_event
         self.closer: asyncio.Task[None] | None = None
+        self.undoing: list[asyncio.Task[bool]] = []
+        """What calls off the work that nobody waits for any more; each says whether there is nothing to pay."""
 
     # -- attempts ------------------------------------------------------------------------------------------------
 
@@ -247,6 +254,9 @@ class Meter:
     async def closing(self) -> Closing:
         """How this request ends, priced. Calls the tokenizer only where the vendor reported nothing."""
         scanner = self.scanner
+        if self.end == "abandoned" and self.undoing and await self._undone():
+            self._record("abandoned", 0, "called off before it had an output: nothing is charged")
+            self.end, self._in_flight = "nothing", False
         if self._in_flight and self.end != "abandoned":
             # A bug of ours, after the request had left. That is no evidence that nothing was served.
             self.failed(Broken("this gateway failed before it had read the answer", status=500, code="internal_error"))
@@ -267,6 +277,12 @@ class Meter:
             outcome: Outcome = self.end
             self._record(outcome, cost.nanos - self._unknown_nanos, self.reason)
         return self._close_as(usage, cost)
+
+    async def _undone(self) -> bool:
+        """Whether the vendor has called off everything that was under way."""
+        seconds = UNDOING_STOPPED_SECONDS if self.status == STOPPED else UNDOING_SECONDS
+        done, pending = await asyncio.wait(self.undoing, timeout=seconds)
+        return not pending and all(task.exception() is None and task.result() for task in done)
 
     def _close_as(self, usage: Usage | None, cost: Cost) -> Closing:
         offer = self.offer

@@ -69,6 +69,7 @@ async def whole_body(reply: Reply, limit: int) -> bytes:
 
 
 async def read_chunks(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    """All of them in one piece. Raises Malformed beyond the limit."""
     parts, size = [], 0
     async for chunk in chunks:
         size += len(chunk)

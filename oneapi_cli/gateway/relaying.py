@@ -60,6 +60,9 @@ class Relay:
     def follow(self, first: StepReply) -> Following:
         raise AssertionError("the first reply is the last word")
 
+    def called_off(self, reply: StepReply) -> bool:
+        return False
+
     def is_stream(self, content_type: str) -> bool:
         return content_type.startswith((SSE, AWS_FRAMES))
 

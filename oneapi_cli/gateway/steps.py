@@ -3,6 +3,7 @@ when nobody waits for what they lead to."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
@@ -10,11 +11,13 @@ from msgspec.structs import replace
 
 from ..dialects.dialect import Step, StepReply
 from ..values.asks import Call, Headers, Reply
-from ..values.errors import GatewayError, Malformed
+from ..values.errors import BadRequest, GatewayError, Malformed, UpstreamFault
 from ..values.vendor import Channel
 from .gate import Gate
 from .plan import Offer
+from .refusals import read_chunks
 from .tasks import keep
+from .ways import Way
 
 
 async def signed(call: Call, offer: Offer, key: str, gate: Gate, named: Mapping[str, str]) -> Call:
@@ -37,34 +40,86 @@ async def prove(call: Call, channel: Channel, key: str, gate: Gate, named: Mappi
 class Stepper:
     """Sends the steps of one attempt, and remembers how the latest of them is called off."""
 
-    def __init__(self, first: Call, offer: Offer, key: str, gate: Gate) -> None:
+    def __init__(
+        self, first: Call, offer: Offer, key: str, gate: Gate, *, way: Way, undoing: list[asyncio.Task[bool]]
+    ) -> None:
         self._first, self._offer, self._key = first, offer, key
-        self.gate = gate
+        self.gate, self._way = gate, way
         self._undo: Step | None = None
+        self._undoing = undoing
+
+    async def begin(self) -> Reply:
+        """Send the first call. Left meanwhile, it is followed to where it can be called off."""
+        if not self._way.follows:
+            return await self.gate.transport.send(self._first)
+        sending = keep(self._create(), "create")
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            self._undoing.append(keep(self._call_off_late(sending), "abandon"))
+            raise
+
+    async def _create(self) -> Reply:
+        return await self.gate.transport.send(self._first)
 
     async def send(self, step: Step) -> Reply:
         """Wait as the step says, then send it. Raises UpstreamFault."""
         self._undo = step.on_abandon or self._undo
         if step.wait_seconds:
             await self.gate.sleep(step.wait_seconds)
+        if step.anonymous:
+            return await self._fetch(step.url)
         return await self.gate.transport.send(await self._call(step))
+
+    async def _fetch(self, url: str) -> Reply:
+        """What lies at an address that needs no key. A vendor at home keeps its outputs at home too."""
+        at_home = urlsplit(self._offer.candidate.channel.base).hostname
+        if at_home == urlsplit(url).hostname and urlsplit(url).scheme in ("http", "https"):
+            call = replace(self._first, method="GET", url=url, headers={"Accept-Encoding": "identity"}, body=b"")
+            return await self.gate.transport.send(call)
+        try:
+            found = await self.gate.fetch(url, self.gate.policy.reply_limit)
+        except BadRequest as fault:
+            raise Malformed(f"The upstream's output cannot be fetched: {fault.message}") from None
+        return Here(StepReply(status=200, headers={"content-type": found.media_type}, body=found.data))
 
     def abandon(self) -> None:
         """Nobody waits any more: send what calls it off, if there is such a thing; once."""
         step, self._undo = self._undo, None
         if step is not None:
-            keep(self._call_off(step), "abandon")
+            self._undoing.append(keep(self._call_off(step), "abandon"))
 
     def over(self) -> None:
         """There is nothing left to call off."""
         self._undo = None
 
-    async def _call_off(self, step: Step) -> None:
+    async def _call_off(self, step: Step) -> bool:
+        """Whether there is nothing to pay, by the vendor's own word."""
         try:
             reply = await self.gate.transport.send(await self._call(step))
+            return 200 <= reply.status < 300 and self._way.called_off(await self._whole(reply))
         except GatewayError:
-            return  # it runs to its own end; what it costs has been held
-        reply.abort()
+            return False  # it runs to its own end; what it costs has been held
+
+    async def _call_off_late(self, sending: asyncio.Task[Reply]) -> bool:
+        try:
+            first = await sending
+            if not 200 <= first.status < 300:
+                first.abort()
+                return True
+            whole = await self._whole(first)
+            following = self._way.follow(whole)
+            step = next(following, None)
+        except GatewayError as fault:
+            return isinstance(fault, UpstreamFault) and not fault.sent
+        if step is None or step.on_abandon is None:
+            return self._way.called_off(whole)
+        return await self._call_off(step.on_abandon)
+
+    async def _whole(self, reply: Reply) -> StepReply:
+        body = await read_chunks(reply.chunks(), self.gate.policy.reply_limit)
+        reply.release()
+        return StepReply(status=reply.status, headers=reply.headers, body=body)
 
     async def _call(self, step: Step) -> Call:
         base = self._offer.candidate.channel.base.rstrip("/")

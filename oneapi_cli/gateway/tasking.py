@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ..dialects import FOLLOWS, TASKS, ReplyReading, VendorError
-from ..dialects.dialect import Following, StepReply, TaskAsk
+from ..dialects.dialect import Following, StepReply, TaskAsk, TaskFollower
 from ..framing.members import too_deep
 from ..values.asks import Ask
 from ..values.conversation import Notes
@@ -48,7 +48,13 @@ class TaskWay:
         return self._speaker.NAME in FOLLOWS
 
     def follow(self, first: StepReply) -> Following:
+        if isinstance(self._speaker, TaskFollower):
+            return self._speaker.follow_task(first, self._task)
         return FOLLOWS[self._speaker.NAME].follow(first, stream=False)
+
+    def called_off(self, reply: StepReply) -> bool:
+        """Whether what was left is not to be paid for, as the vendor's reply says. Raises Malformed."""
+        return isinstance(self._speaker, TaskFollower) and self._speaker.called_off(reply)
 
     def outgoing(self, limit: int | None) -> Outgoing:
         made = encode_task(self._task, self._speaker.NAME)

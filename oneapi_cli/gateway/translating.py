@@ -69,6 +69,9 @@ class Translation:
     def follow(self, first: StepReply) -> Following:
         return FOLLOWS[self._speaker.NAME].follow(first, stream=self._order.wanted.stream)
 
+    def called_off(self, reply: StepReply) -> bool:
+        return False  # what was produced until then is paid for, and nobody knows how much that is
+
     def is_stream(self, content_type: str) -> bool:
         return content_type.startswith(_STREAMS)
 

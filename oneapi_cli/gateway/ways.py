@@ -64,6 +64,11 @@ class Way(Protocol):
         """The further requests that this vendor's reply takes. Only where `follows`."""
         ...
 
+    def called_off(self, reply: StepReply) -> bool:
+        """Whether what nobody waits for any more is not to be paid for, as the vendor's reply says. Only where
+        `follows`."""
+        ...
+
     def is_stream(self, content_type: str) -> bool:
         """Whether a reply of this type is the stream that was asked for."""
         ...

@@ -36,6 +36,8 @@ class Row(Struct, frozen=True, kw_only=True):
 _OPENAI = ("openai", "azure")
 _OPENAI_MODELS = "https://developers.openai.com/api/docs/models"
 _REPLICATE = "https://replicate.com/pricing"
+_FLUX = "https://replicate.com/black-forest-labs"
+_VERTEX = "https://cloud.google.com/vertex-ai/generative-ai/pricing"
 _GEMINI = "https://ai.google.dev/gemini-api/docs/pricing"
 _DEMO = "what small, large and other models of this kind cost; nobody is ever billed"
 
@@ -116,6 +118,10 @@ GOOGLE_ROWS = (
     _per_image("0.02", "imagen-4.0-fast-*", book="google", source=_GEMINI, checked="2026-03"),
     _per_image("0.06", "imagen-4.0-ultra-*", book="google", source=_GEMINI, checked="2026-03"),
     _per_image("0.04", "imagen-4.0-generate-*", book="google", source=_GEMINI, checked="2026-03"),
+    _per_image("0.02", "imagen-3.0-fast-*", "imagegeneration@*", book="google", source=_VERTEX, checked="2025-11"),
+    _per_image(
+        "0.04", "imagen-3.0-generate-*", "imagen-3.0-capability-*", book="google", source=_VERTEX, checked="2025-11"
+    ),
 )
 
 REPLICATE_ROWS = (
@@ -126,6 +132,21 @@ REPLICATE_ROWS = (
     _per_image("0.06", "black-forest-labs/flux-1.1-pro-ultra", checked="2025-11"),
     _per_image("0.04", "black-forest-labs/flux-kontext-pro", checked="2025-11"),
     _per_image("0.08", "black-forest-labs/flux-kontext-max", checked="2025-11"),
+    _per_image("0.025", "black-forest-labs/flux-kontext-dev", checked="2025-11"),
+    # What the models' own pages said; the list of prices names the best known ones only.
+    _per_image("0.055", "black-forest-labs/flux-pro", checked="2025-11", source=f"{_FLUX}/flux-pro"),
+    _per_image("0.032", "black-forest-labs/flux-dev-lora", checked="2025-01", source=f"{_FLUX}/flux-dev-lora"),
+    _per_image("0.02", "black-forest-labs/flux-schnell-lora", checked="2025-01", source=f"{_FLUX}/flux-schnell-lora"),
+    _per_image("0.05", "black-forest-labs/flux-fill-pro", checked="2025-01", source=f"{_FLUX}/flux-fill-pro"),
+    _per_image("0.04", "black-forest-labs/flux-fill-dev", checked="2025-01", source=f"{_FLUX}/flux-fill-dev"),
+    _per_image("0.05", "black-forest-labs/flux-canny-pro", checked="2025-01", source=f"{_FLUX}/flux-canny-pro"),
+    _per_image("0.025", "black-forest-labs/flux-canny-dev", checked="2025-01", source=f"{_FLUX}/flux-canny-dev"),
+    _per_image("0.05", "black-forest-labs/flux-depth-pro", checked="2025-01", source=f"{_FLUX}/flux-depth-pro"),
+    _per_image("0.025", "black-forest-labs/flux-depth-dev", checked="2025-01", source=f"{_FLUX}/flux-depth-dev"),
+    _per_image("0.025", "black-forest-labs/flux-redux-dev", checked="2025-01", source=f"{_FLUX}/flux-redux-dev"),
+    _per_image(
+        "0.003", "black-forest-labs/flux-redux-schnell", checked="2025-01", source=f"{_FLUX}/flux-redux-schnell"
+    ),
     _per_image("0.06", "ideogram-ai/ideogram-v3-balanced", checked="2025-11"),
     _per_image("0.03", "ideogram-ai/ideogram-v3-turbo", checked="2025-11"),
     _per_image("0.04", "recraft-ai/recraft-v3", checked="2025-11"),

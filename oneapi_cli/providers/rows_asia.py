@@ -10,6 +10,11 @@ from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 
 _MAX_TOKENS = Quirks(token_limit_name="max_tokens")
 
+# Thoughts come back beside calls (DeepSeek refuses a history without them), and a schema has to be put in words.
+_THINKS = Quirks(
+    token_limit_name="max_tokens", takes=("reasoning_content", "thinking"), refuses=("json_schema", "reasoning_details")
+)
+
 ASIA = (
     # Completions fill in the middle and stand below /beta. The compatible surface has no /v1 of its own.
     Vendor(
@@ -20,7 +25,7 @@ ASIA = (
         | {"openai_completions": "/beta/completions", "anthropic_messages": "/anthropic/v1/messages"},
         key_env="DEEPSEEK_API_KEY",
         prices="deepseek",
-        quirks=_MAX_TOKENS,
+        quirks=_THINKS,
         example_models=("deepseek-flash", "deepseek-v4-pro", "deepseek-v4-flash"),
         source="https://api-docs.deepseek.com/",
         checked="2026-11",
@@ -32,6 +37,7 @@ ASIA = (
         speaks=CHAT | RESPONSES | {"anthropic_messages": "https://api.moonshot.ai/anthropic/v1/messages"},
         key_env="MOONSHOT_API_KEY",
         prices="moonshotai",
+        quirks=Quirks(takes=("reasoning_content",)),
         example_models=("kimi-k3", "kimi-k3.1-pro", "kimi-k2.7-code", "kimi-k2.6"),
         source="https://platform.kimi.ai/docs/api/overview",
         checked="2026-11",
@@ -43,7 +49,7 @@ ASIA = (
         speaks=CHAT | {"anthropic_messages": "https://api.z.ai/api/anthropic/v1/messages"},
         key_env="ZAI_API_KEY",
         prices="zai",
-        quirks=_MAX_TOKENS,
+        quirks=_THINKS,
         example_models=("GLM-5.3", "GLM-5.3-Flash", "GLM-5.2", "GLM-4.7"),
         source="https://docs.z.ai/guides/develop/openai/python",
         checked="2026-11",
@@ -54,7 +60,7 @@ ASIA = (
         speaks=CHAT | EMBEDDINGS | {"anthropic_messages": "https://open.bigmodel.cn/api/anthropic/v1/messages"},
         key_env="ZHIPUAI_API_KEY",
         prices="zhipuai",
-        quirks=_MAX_TOKENS,
+        quirks=_THINKS,
         example_models=("GLM-5.3", "GLM-5.3-Flash", "GLM-4.7", "embedding-3"),
         source="https://docs.bigmodel.cn/cn/guide/develop/openai/introduction",
         checked="2026-11",

@@ -64,12 +64,19 @@ NATIVE = (
     Vendor(
         name="gemini",
         base="https://generativelanguage.googleapis.com",
-        speaks={"gemini": "/{api_version}/models/{model}:generateContent"},
+        speaks={
+            "gemini": "/{api_version}/models/{model}:generateContent",
+            "gemini_images": "/{api_version}/models/{model}:generateContent",
+            "gemini_image_edits": "/{api_version}/models/{model}:generateContent",
+            "imagen": "/{api_version}/models/{model}:predict",
+            "imagen_edits": "/{api_version}/models/{model}:predict",
+        },
         auth="x_goog_api_key",
         key_env="GEMINI_API_KEY",
         prices="google",
         url="gemini",
         fills=("api_version",),
+        by_model="gemini",
         example_models=("gemini-3.8-flash", "gemini-2.5-pro", "gemini-2.5-flash"),
         source="https://ai.google.dev/api/generate-content",
         checked="2026-11",
@@ -80,6 +87,10 @@ NATIVE = (
         base="https://{location}-aiplatform.googleapis.com",
         speaks={
             "gemini": _VERTEX + "/publishers/google/models/{model}:generateContent",
+            "gemini_images": _VERTEX + "/publishers/google/models/{model}:generateContent",
+            "gemini_image_edits": _VERTEX + "/publishers/google/models/{model}:generateContent",
+            "imagen": _VERTEX + "/publishers/google/models/{model}:predict",
+            "imagen_edits": _VERTEX + "/publishers/google/models/{model}:predict",
             "anthropic_messages": _VERTEX + "/publishers/anthropic/models/{model}:rawPredict",
             "openai_chat": _VERTEX + "/endpoints/openapi/chat/completions",
         },
@@ -96,7 +107,10 @@ NATIVE = (
     Vendor(
         name="replicate",
         base="https://api.replicate.com",
-        speaks={"replicate": "/v1/models/{model}/predictions"},
+        speaks=dict.fromkeys(
+            ("replicate", "replicate_images", "replicate_image_edits", "replicate_image_variations"),
+            "/v1/models/{model}/predictions",
+        ),
         key_env="REPLICATE_API_TOKEN",
         prices="replicate",
         url="replicate",

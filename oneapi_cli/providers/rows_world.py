@@ -5,15 +5,35 @@ from __future__ import annotations
 from ..values.vendor import Quirks, Vendor
 from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, MODERATIONS, RESPONSES
 
+# Members that a translated request leaves out, because the vendor answers with an error (2026-11).
+_SEALED_BY_OTHERS = ("reasoning_details", "extra_content")
+_UNKNOWN_TO_MISTRAL = (
+    *("audio", "logit_bias", "logprobs", "modalities", "name", "service_tier", "store", "top_logprobs", "user"),
+    *("verbosity", "web_search_options", *_SEALED_BY_OTHERS),
+)
+_UNKNOWN_TO_GROQ = (
+    *("logit_bias", "logprobs", "n", "name", "prompt_cache_key", "top_logprobs", "verbosity", "web_search_options"),
+    *_SEALED_BY_OTHERS,
+)
+_UNKNOWN_TO_CEREBRAS = ("frequency_penalty", "logit_bias", "presence_penalty", "service_tier", *_SEALED_BY_OTHERS)
+
 WORLD = (
     # Answers 422 to `max_completion_tokens` and any member it does not know; a stream's last chunk has usage unasked.
+    # The rules of call ids and of what may follow a tool's result are its errors 3280 and 3230.
     Vendor(
         name="mistral",
         base="https://api.mistral.ai/v1",
         speaks=CHAT | EMBEDDINGS | MODERATIONS,
         key_env="MISTRAL_API_KEY",
         prices="mistral",
-        quirks=Quirks(token_limit_name="max_tokens", stream_usage=False),
+        quirks=Quirks(
+            token_limit_name="max_tokens",
+            stream_usage=False,
+            takes=("random_seed", "document_url"),
+            refuses=_UNKNOWN_TO_MISTRAL,
+            call_id_length=9,
+            answers_tools=True,
+        ),
         example_models=("mistral-large-4", "mistral-medium-latest", "mistral-small-latest", "mistral-embed"),
         source="https://docs.mistral.ai/api",
         checked="2026-11",
@@ -25,6 +45,7 @@ WORLD = (
         speaks=CHAT | RESPONSES,
         key_env="GROQ_API_KEY",
         prices="groq",
+        quirks=Quirks(refuses=_UNKNOWN_TO_GROQ),
         example_models=("openai/gpt-oss-120b", "openai/gpt-oss-20b", "qwen/qwen3.8-27b", "llama-3.3-70b-versatile"),
         source="https://console.groq.com/docs/openai",
         checked="2026-11",
@@ -47,6 +68,9 @@ WORLD = (
         speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES | MESSAGES,
         key_env="OPENROUTER_API_KEY",
         prices="openrouter",
+        quirks=Quirks(
+            takes=("top_k", "cache_control", "reasoning", "reasoning_effort", "video_url", "file_url"),
+        ),
         headers={"X-OpenRouter-Title": "oneapi"},
         example_models=(
             "openai/gpt-6.1-sol",
@@ -63,7 +87,7 @@ WORLD = (
         speaks=CHAT | COMPLETIONS | EMBEDDINGS,
         key_env="TOGETHER_API_KEY",
         prices="together",
-        quirks=Quirks(token_limit_name="max_tokens"),
+        quirks=Quirks(token_limit_name="max_tokens", takes=("top_k",)),
         example_models=("openai/gpt-oss-120b", "moonshotai/Kimi-K3", "zai-org/GLM-5.3", "Qwen/Qwen3.8-Flash"),
         source="https://docs.together.ai/docs/openai-api-compatibility",
         checked="2026-11",
@@ -74,6 +98,7 @@ WORLD = (
         speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES | MESSAGES,
         key_env="FIREWORKS_API_KEY",
         prices="fireworks",
+        quirks=Quirks(takes=("top_k",)),
         example_models=(
             "accounts/fireworks/models/gpt-oss-120b",
             "accounts/fireworks/models/kimi-k3",
@@ -89,7 +114,7 @@ WORLD = (
         speaks=CHAT,
         key_env="CEREBRAS_API_KEY",
         prices="cerebras",
-        quirks=Quirks(token_limit_name="max_completion_tokens"),
+        quirks=Quirks(token_limit_name="max_completion_tokens", refuses=_UNKNOWN_TO_CEREBRAS),
         example_models=("gpt-oss-120b", "zai-glm-4.7", "qwen-3.8-27b", "gemma-4-31b"),
         source="https://inference-docs.cerebras.ai/resources/openai",
         checked="2026-11",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from ..values.vendor import Channel
 
 _CLAUDE = re.compile(r"claude|(?:^|[./:])anthropic\.", re.IGNORECASE)
+_IMAGEN = re.compile(r"imagen|imagegeneration", re.IGNORECASE)
 _GEMINI = re.compile(r"gemini|gemma|learnlm|imagen|embedding", re.IGNORECASE)
 
 
@@ -34,12 +35,25 @@ def _vertex(model: str) -> frozenset[str]:
     """Google's models by generateContent, Claude by rawPredict, partners' by the OpenAI-compatible endpoint."""
     if _CLAUDE.search(model):
         return _VERTEX_CLAUDE
-    return _VERTEX_GOOGLE if _GEMINI.search(model.rsplit("/", 1)[-1]) else _VERTEX_PARTNERS
+    name = model.rsplit("/", 1)[-1]
+    if _IMAGEN.search(name):
+        return _IMAGENS
+    return _VERTEX_GOOGLE if _GEMINI.search(name) else _VERTEX_PARTNERS
+
+
+def _gemini(model: str) -> frozenset[str]:
+    """Imagen draws by `predict`, everything else is asked to generate content."""
+    return _IMAGENS if _IMAGEN.search(model.rsplit("/", 1)[-1]) else _VERTEX_GOOGLE
 
 
 _BEDROCK_CLAUDE = frozenset({"bedrock_converse", "anthropic_messages"})
 _BEDROCK_OTHERS = frozenset({"bedrock_converse"})
 _VERTEX_CLAUDE = frozenset({"anthropic_messages"})
-_VERTEX_GOOGLE = frozenset({"gemini"})
+_VERTEX_GOOGLE = frozenset({"gemini", "gemini_images", "gemini_image_edits"})
+_IMAGENS = frozenset({"imagen", "imagen_edits"})
 _VERTEX_PARTNERS = frozenset({"openai_chat"})
-_BY_MODEL: Mapping[str, Callable[[str], frozenset[str]]] = {"bedrock": _bedrock, "vertex": _vertex}
+_BY_MODEL: Mapping[str, Callable[[str], frozenset[str]]] = {
+    "bedrock": _bedrock,
+    "gemini": _gemini,
+    "vertex": _vertex,
+}

@@ -36,12 +36,13 @@ class Quirks(Struct, frozen=True, kw_only=True):
     Studio demands it, Vertex does not know it)."""
     takes: tuple[str, ...] = ()
     """chat, translated requests: members beyond OpenAI's own that this vendor takes. Known are `top_k`, `cache_control`
-    (marks on text parts and tools), `reasoning_content` or `reasoning` (an assistant's thoughts sent back),
-    `reasoning_effort` (for all its models), `random_seed` (Mistral's name for `seed`), `video_url` parts and
-    `file_url` (links to documents in `file_data`)."""
+    (marks on text parts and tools), `reasoning_content` or `reasoning` (an assistant's thoughts sent back), `thinking`
+    (`{"type": "enabled"}` or `disabled`), `reasoning_effort` (for all its models), `random_seed` (Mistral's name for
+    `seed`), and of parts `video_url`, `document_url` and `file_url` (links to documents in `file_data`)."""
     refuses: tuple[str, ...] = ()
     """chat, translated requests: members of OpenAI's that this vendor answers with an error; they are left out and
-    noted. `json_schema`: knows only `json_object`, and the schema is put in words."""
+    noted. `name`: of messages; `json_schema`: knows only `json_object`, and the schema is put in words;
+    `reasoning_details`, `extra_content`: what another vendor of this format sealed."""
     call_id_length: int = 0
     """chat, translated requests: call ids must be just so many letters and digits (Mistral: 9); 0: OpenAI's rule, at
     most 40 characters."""

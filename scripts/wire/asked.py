@@ -94,9 +94,10 @@ def leaves_of(value: Any) -> tuple[str, ...]:
 def lost(asked: Asked, sent: Asked, tiny: Mapping[str, str], notes: Sequence[str]) -> Iterator[str]:
     """What is not there any more. tiny: kind of medium → what URLs were replaced by. notes: what is said to be."""
     yield from _texts_lost(asked, sent)
-    calls = [call for call in asked.calls if call.name != "tool_search" or not _noted("tool_search", notes)]
-    wish, have = [(c.name, c.arguments) for c in calls], [(c.name, c.arguments) for c in sent.calls]
-    if wish != have:
+    wish, have = [(c.name, c.arguments) for c in asked.calls], [(c.name, c.arguments) for c in sent.calls]
+    if wish != have and not (
+        _noted("tool_search", notes) and [call for call in wish if call[0] != "tool_search"] == have
+    ):
         yield f"calls {cut(wish)} became {cut(have)}"
     yield from _results_lost(asked, sent)
     yield from _media_lost(asked, sent, tiny, notes)

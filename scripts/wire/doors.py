@@ -130,7 +130,7 @@ def _known(chunk: Object) -> Object:
             if "custom" in call:
                 custom = call.pop("custom")
                 call["function"] = {"name": custom.get("name"), "arguments": custom.get("input")}
-                call["type"] = "function" if "type" in call else None
+                call |= {"type": "function"} if "type" in call else {}
     return chunk
 
 

@@ -17,13 +17,14 @@ from oneapi_cli.dialects.dialect import EventEncoder
 from oneapi_cli.dialects.gemini import ArrayFramer
 from oneapi_cli.dialects.parts import events_of
 from oneapi_cli.framing.frames import open_frames
-from oneapi_cli.values.errors import GatewayError, Refused
+from oneapi_cli.values.errors import BadRequest, GatewayError, Refused
 from oneapi_cli.values.events import Event, Failed, Finished
 
 from .doors import DOORS
 from .readers import READERS, quirks_of
 from .recordings import Recording
 from .relaying import relay_problems
+from .requests import encoded
 from .said import Said, cut, differences
 from .table import Result
 
@@ -64,9 +65,20 @@ def check_reply(recording: Recording, cuts: int) -> Iterator[Result]:
         yield Result(kind=kind, door=door, dialect=dialect, id=recording.id, problems=problems)
 
 
-def head_for(door: str, model: str = "m") -> ReplyHead:
+def head_for(door: str, model: str = "m", asked: Mapping[str, Any] | None = None) -> ReplyHead:
+    """asked: the client's own body, where there is more to it than a greeting."""
     query = {"alt": "sse"} if door == "gemini" else {}
-    return ReplyHead(request_id=REQUEST_ID, model=model, created=CREATED, asked=_ASKED[door], query=query)
+    return ReplyHead(request_id=REQUEST_ID, model=model, created=CREATED, asked=asked or _ASKED[door], query=query)
+
+
+def asked_at(door: str, recording: Recording) -> Mapping[str, Any] | None:
+    """The recorded request as a client of this door would have put it, for formats whose replies repeat it."""
+    if recording.request is None or recording.dialect not in LISTENERS or door != "openai_responses":
+        return None
+    try:
+        return encoded(recording.request, recording.dialect, door, stream=recording.stream)[0]
+    except BadRequest:
+        return None
 
 
 def whole_problems(recording: Recording, wished: Said, door: str) -> Iterator[str]:
@@ -78,9 +90,10 @@ def whole_problems(recording: Recording, wished: Said, door: str) -> Iterator[st
             if wished.error is None or wished.error not in reply.message:
                 yield f"read as an error: {reply.message}"
             return
-        body = json.dumps(listener.encode_reply(reply, head_for(door, recording.model))).encode()
+        head = head_for(door, recording.model, asked_at(door, recording))
+        body = json.dumps(listener.encode_reply(reply, head)).encode()
         yield from _read(read.whole, body, wished, door, "")
-        encoder = listener.encode_stream(head_for(door, recording.model))
+        encoder = listener.encode_stream(head)
         stream = b"".join(encoder.feed(event) for event in events_of(reply)) + encoder.close()
         for form in forms_of(door, stream):
             yield from _read(read.stream, form, wished, door, "as a stream: ")

@@ -5,6 +5,7 @@ ones of the right kind, for dialects that take bytes alone.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from .asked_others import READERS
 from .models import model_problems
 from .recordings import Recording
 from .rules import rule_problems
+from .said import cut
 from .table import Result
 
 TINY: Mapping[str, tuple[str, str]] = {
@@ -96,6 +98,12 @@ def translated(
     problems = list(model_problems(dialect, body))
     problems += rule_problems(dialect, body)
     asked, sent = READERS[door](request), READERS[dialect](body)
+    if dialect in TEXT_ONLY:  # calls and results are told
+        told = "\n".join(sent.user)
+        names = [call.name for call in asked.calls]
+        leaves = [leaf.strip() for result in asked.results for leaf in result.leaves]
+        problems += [f"{cut(each)} is lost" for each in [*names, *leaves] if each not in told]
+        asked = dataclasses.replace(asked, calls=[], results=[])
     tiny = {kind: data for kind, (_, data) in TINY.items()}
     problems += lost(asked, sent, tiny, notes)
     return notes, problems

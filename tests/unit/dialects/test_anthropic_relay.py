@@ -9,7 +9,6 @@ from typing import Any, get_type_hints
 
 import pytest
 from anthropic.types import message_create_params
-from anthropic.types.beta import message_count_tokens_params
 
 from oneapi_cli.dialects import anthropic_messages as messages
 from oneapi_cli.dialects.anthropic_messages import KNOWN, measure, open_stream, peek, rewrite
@@ -139,27 +138,11 @@ def test_a_member_given_twice_is_refused() -> None:
         measure(twice, peek(twice))
 
 
-def test_a_body_of_count_tokens_needs_no_limit() -> None:
-    given = json.dumps({"model": "m", "messages": LEAST["messages"]}).encode()
-    assert peek(given, {"count": "1"}).limit is None
-    assert peek(given, {"count": "1", "model": "other"}).model == "m"
-
-
 def test_every_member_of_the_official_client_is_known() -> None:
     """What the package can send and we do not know leaves bills unbounded: on purpose, and listed here."""
     theirs = set(get_type_hints(message_create_params.MessageCreateParamsStreaming))
     unknown = theirs - KNOWN - {"user_profile_id", "workspace_id"}  # sent as headers
     assert unknown == set()
-
-
-def test_count_tokens() -> None:
-    given = body(temperature=1.0, stream=True, system="s", thinking={"type": "adaptive"}, metadata={})
-    counted = json.loads(messages.count_request(given))
-    assert counted == {"model": "m", "messages": LEAST["messages"], "system": "s", "thinking": {"type": "adaptive"}}
-    assert set(counted) <= set(get_type_hints(message_count_tokens_params.MessageCountTokensParams))
-    assert messages.count_of(messages.count_reply(12)) == 12
-    assert messages.count_of(b"<html>") is None
-    assert messages.count_of(b'{"input_tokens":true}') is None
 
 
 # --- measure --------------------------------------------------------------------------------------------------------

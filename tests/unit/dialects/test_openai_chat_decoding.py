@@ -75,9 +75,10 @@ class Whole:
 THOUGHT = {"type": "reasoning.text", "text": "Hm", "signature": "s", "format": "anthropic-claude-v1", "index": 0}
 HIDDEN = {"type": "reasoning.encrypted", "data": "gAAA", "format": "openai-responses-v1", "index": 0}
 SUMMARY = {"type": "reasoning.summary", "summary": "Sum", "format": "openai-responses-v1", "index": 0}
-GOOGLE = {"google": {"thought_signature": "c2ln"}}
+SIGNATURE = {"thought_signature": "c2ln"}
+GOOGLE = {"google": SIGNATURE}
 SEARCH = {"type": "search", "arguments": '{"query":"x"}', "output": "found", "index": 0}
-CITED = {
+CITED: dict[str, Any] = {
     "type": "url_citation",
     "url_citation": {"url": "https://a.example", "title": "A", "start_index": 3, "end_index": 5},
 }
@@ -160,11 +161,11 @@ WHOLE = [
     Whole(
         "a signature of a message",
         {
-            "extra_content": {"google": {"thought": True, **GOOGLE["google"]}},
+            "extra_content": {"google": {"thought": True, **SIGNATURE}},
             "tool_calls": [function("f", "{}", id="a")],
         },
         (
-            Thinking(sealed=own(extra_content={"google": {"thought": True, **GOOGLE["google"]}}, call="")),
+            Thinking(sealed=own(extra_content={"google": {"thought": True, **SIGNATURE}}, call="")),
             CALL,
         ),
         finish="tool_calls",
@@ -340,7 +341,10 @@ def test_whole_as_one_delta(case: Whole) -> None:
 
 
 def test_what_stands_beside_the_choices() -> None:
-    logprobs = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}], "refusal": None}
+    logprobs: dict[str, Any] = {
+        "content": [{"token": "Hi", "logprob": -0.1, "bytes": None, "top_logprobs": []}],
+        "refusal": None,
+    }
     reply = decode_reply(
         {
             "id": "c-1",

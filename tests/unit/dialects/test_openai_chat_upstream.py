@@ -232,6 +232,40 @@ MESSAGES = [
         quirks=Quirks(takes=("reasoning_content",)),
     ),
     Sent(
+        "and wants them beside calls, be they empty",
+        (model(CALL), model(Thinking(text="Hm"), CALL)),
+        [{**ASKED, "reasoning_content": ""}, {**ASKED, "reasoning_content": "Hm"}],
+        quirks=Quirks(takes=("reasoning_content",)),
+    ),
+    Sent(
+        "names and what this format's other vendors sealed, where they are refused",
+        (
+            Turn(role="user", name="ann", parts=(Text(text="Hi"),)),
+            model(Thinking(sealed=OWN), Thinking(sealed=SIGNED), CALL),
+        ),
+        [said("Hi"), ASKED],
+        notes=("dropped:name", "dropped:thinking_signature"),
+        quirks=Quirks(refuses=("name", "reasoning_details", "extra_content")),
+    ),
+    Sent(
+        "documents by Mistral's part",
+        (user(Media(kind="document", url="https://a.example/b"), Media(kind="document", data=PDF, name="a.pdf")),),
+        [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "document_url", "document_url": "https://a.example/b"},
+                    {
+                        "type": "document_url",
+                        "document_url": f"data:application/pdf;base64,{PDF}",
+                        "document_name": "a.pdf",
+                    },
+                ],
+            }
+        ],
+        quirks=Quirks(takes=("document_url",)),
+    ),
+    Sent(
         "what is this dialect's own returns as it came",
         (model(Thinking(text="Hm", sealed=OWN), Thinking(sealed=SIGNED), CALL),),
         [{**ASKED, "tool_calls": [{**CALLED, "extra_content": GOOGLE}], "reasoning_details": [DETAIL]}],
@@ -330,6 +364,10 @@ THINKS = Traits(reasoning=True)
 def thinking(reasoning: Reasoning, effort: str = "", *notes: str, origin: str = "", traits: Traits = THINKS) -> Carried:
     members = {"reasoning_effort": effort} if effort else {}
     return Carried(str(reasoning), {"reasoning": reasoning, "origin": origin}, members, notes, traits=traits)
+
+
+def told(reasoning: Reasoning, members: dict[str, Any], *takes: str) -> Carried:
+    return Carried(f"{reasoning} {takes}", {"reasoning": reasoning}, members, quirks=Quirks(takes=takes))
 
 
 def search(dialect: str, data: Any) -> HostedTool:
@@ -491,6 +529,15 @@ CARRIED = [
     thinking(Reasoning(effort="low"), "low", traits=Traits(), origin="openai_responses"),
     thinking(Reasoning(effort="low", summary="auto"), "low", "dropped:reasoning.summary"),
     thinking(Reasoning(effort="low", show=False), "low", "dropped:reasoning.exclude"),
+    told(Reasoning(enabled=True, budget=1024), {"thinking": {"type": "enabled"}}, "thinking"),
+    told(Reasoning(enabled=False), {"thinking": {"type": "disabled"}}, "thinking"),
+    told(Reasoning(effort="none", enabled=False), {"thinking": {"type": "disabled"}}, "thinking", "reasoning_effort"),
+    told(
+        Reasoning(enabled=True, budget=20000),
+        {"thinking": {"type": "enabled"}, "reasoning_effort": "high"},
+        *("thinking", "reasoning_effort"),
+    ),
+    told(Reasoning(effort="low"), {"reasoning_effort": "low"}, "thinking", "reasoning_effort"),
 ]
 
 
@@ -520,7 +567,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("media", REFUSED, ids=lambda media: f"{media.kind} {media.url and 'url' or media.origin}")
+@pytest.mark.parametrize("media", REFUSED, ids=lambda media: f"{media.kind} {media.origin or media.url}")
 def test_what_nobody_wants_left_out_is_refused(media: Media) -> None:
     with pytest.raises(BadRequest) as caught:
         encode(user(media))

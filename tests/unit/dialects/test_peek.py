@@ -231,7 +231,7 @@ def test_bodies_that_are_no_object(dialect: str, body: bytes) -> None:
     assert caught.value.code == "invalid_json"
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", LEAST)
 @pytest.mark.parametrize("name", ["model", "mod\\u0065l"])
 def test_a_model_given_twice(dialect: str, name: str) -> None:
     rest = json.dumps(LEAST[dialect])[1:]
