@@ -49,6 +49,7 @@ MOST_TEXT = 1 << 20
 """Characters of an answer that are kept for the places of its sources."""
 
 _encode = msgspec.json.encode
+_CALLS = frozenset({"call", "custom_call"})
 
 
 def encode_reply(reply: Reply, head: ReplyHead) -> Json:
@@ -103,6 +104,7 @@ class Encoder:
         self._model = ""
         self._usage: Usage | None = None
         self._open: dict[tuple[int, int], _Open] = {}
+        self._early: dict[tuple[int, int], PartDone] = {}  # calls that are whole before one that began earlier is
         self._places: dict[int, int] = {}  # how many parts each candidate has begun
         self._cited: dict[int, list[tuple[int, str, list[Citation]]]] = {}
         self._finishes: dict[int, Finished] = {}
@@ -161,7 +163,7 @@ class Encoder:
     def _delta(self, event: Delta) -> bytes:
         part = self._open[event.choice, event.index]
         kind = part.kind
-        if kind in ("call", "custom_call"):
+        if kind in _CALLS:
             part.texts.append(event.text)
             return b""
         if kind == "thinking":
@@ -175,6 +177,26 @@ class Encoder:
         return self._chunk(event.choice, text + b"}", logprobs_of(event.logprobs))
 
     def _done(self, event: PartDone) -> bytes:
+        """Calls come in the order in which they began, whichever is whole first."""
+        if self._follows(event):
+            self._early[event.choice, event.index] = event
+            return b""
+        out = self._whole(event)
+        for early in sorted(self._early):
+            if not self._follows(self._early[early]):
+                out += self._whole(self._early.pop(early))
+        return out
+
+    def _follows(self, event: PartDone) -> bool:
+        """Whether it is a call, and one before it is still open."""
+        if len(self._open) == 1 or self._open[event.choice, event.index].kind not in _CALLS:
+            return False
+        return any(
+            choice == event.choice and index < event.index and part.kind in _CALLS
+            for (choice, index), part in self._open.items()
+        )
+
+    def _whole(self, event: PartDone) -> bytes:
         part = self._open.pop((event.choice, event.index))
         made: Json | None = None
         match part.kind:

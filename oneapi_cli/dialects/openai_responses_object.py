@@ -98,8 +98,11 @@ def response_object(head: ReplyHead, model: str, created: int) -> Json:
 
 
 def end_response(response: Json, finish: FinishReason, explanation: str, usage: Usage | None) -> None:
-    """Fill in how it ended and what it used."""
+    """Fill in how it ended and what it used; `output` stands there already. Who declined without a word of its own was
+    stopped by a filter, in this format's terms."""
     reason = _INCOMPLETE.get(finish)
+    if finish == "refusal" and not _refuses(response["output"]):
+        reason = "content_filter"
     if reason is not None:
         response["status"], response["incomplete_details"] = "incomplete", {"reason": reason}
     elif finish == "error":
@@ -108,6 +111,10 @@ def end_response(response: Json, finish: FinishReason, explanation: str, usage: 
     else:
         response["status"] = "completed"
     note_usage(response, usage)
+
+
+def _refuses(output: list[Json]) -> bool:
+    return any(part.get("type") == "refusal" for item in output for part in item.get("content") or ())
 
 
 def fail_response(response: Json, error: GatewayError, request_id: str, usage: Usage | None) -> None:

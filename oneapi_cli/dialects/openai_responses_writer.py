@@ -75,8 +75,8 @@ class Writer:
         if over is None:
             over = Finished(finish="unknown")
             found += self._finish(over)
-        end_response(self.response, over.finish, over.explanation, self._usage)
         self.response["output"] = self._outlet.output()
+        end_response(self.response, over.finish, over.explanation, self._usage)
         return [*found, self._outlet.event(f"response.{self.response['status']}", response=self.response)]
 
     def fail(self, error: GatewayError, request_id: str) -> list[Json]:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import msgspec
+
 from ..dialects import Dialect, VendorError
 from ..dialects.dialect import Following, StepReply
+from ..framing.members import Set, edit
 from ..values.asks import Ask, Change
 from ..values.vendor import Quirks
 from .plan import STORING, Offer, Order
@@ -24,6 +27,7 @@ _FIRST_ID = re.compile(rb'"id"\s*:\s*"([A-Za-z0-9_-]{1,200})"')
 """A response's own id stands before those of its items."""
 AWS_FRAMES = "application/vnd.amazon.eventstream"
 
+BETAS = "anthropic-beta"
 ARRAYS = frozenset({"gemini"})
 """Dialects whose streams have two framings."""
 
@@ -52,6 +56,9 @@ class Relay:
         body, notes = self._dialect.rewrite(self._order.body, wanted, change)
         named = _TO_VENDOR.get(wanted.dialect, _TO_OTHERS)
         headers = {name: self._ask.headers[name] for name in named if name in self._ask.headers}
+        if self._quirks.betas_in_body and (betas := headers.pop(BETAS, "")):
+            listed = [beta.strip() for beta in betas.split(",") if beta.strip()]
+            body = edit(body, [Set(("anthropic_beta",), msgspec.json.encode(listed))])
         return Outgoing(body=body, notes=notes, headers=headers)
 
     def decode_error(self, status: int, body: bytes) -> VendorError:

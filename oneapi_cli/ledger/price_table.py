@@ -124,6 +124,10 @@ GOOGLE_ROWS = (
     ),
 )
 
+XAI_ROWS = (
+    _per_image("0.07", "grok-2-image*", book="x-ai", source="https://docs.x.ai/docs/models", checked="2025-11"),
+)
+
 REPLICATE_ROWS = (
     _per_image("0.003", "black-forest-labs/flux-schnell", checked="2026-10"),
     _per_image("0.025", "black-forest-labs/flux-dev", checked="2026-10"),
@@ -166,7 +170,7 @@ DEMO_ROWS = (
     _demo("demo-transcribe", {"audio_minute": "0.006"}),
 )
 
-ROWS = (*OPENAI_ROWS, *GOOGLE_ROWS, *REPLICATE_ROWS, *DEMO_ROWS)
+ROWS = (*OPENAI_ROWS, *GOOGLE_ROWS, *XAI_ROWS, *REPLICATE_ROWS, *DEMO_ROWS)
 
 
 def own_card(books: Iterable[str], model: str) -> Card | None:

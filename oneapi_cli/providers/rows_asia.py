@@ -6,7 +6,7 @@ Where a vendor runs two platforms, in China and abroad, an account of the other 
 from __future__ import annotations
 
 from ..values.vendor import Quirks, Vendor
-from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
+from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, MESSAGES, RESPONSES, SPEECH, TRANSCRIPTIONS
 
 _MAX_TOKENS = Quirks(token_limit_name="max_tokens")
 
@@ -57,7 +57,12 @@ ASIA = (
     Vendor(
         name="zhipu",
         base="https://open.bigmodel.cn/api/paas/v4",
-        speaks=CHAT | EMBEDDINGS | {"anthropic_messages": "https://open.bigmodel.cn/api/anthropic/v1/messages"},
+        speaks=CHAT
+        | EMBEDDINGS
+        | {"anthropic_messages": "https://open.bigmodel.cn/api/anthropic/v1/messages"}
+        | IMAGES
+        | SPEECH
+        | TRANSCRIPTIONS,
         key_env="ZHIPUAI_API_KEY",
         prices="zhipuai",
         quirks=_THINKS,
@@ -150,7 +155,7 @@ ASIA = (
     Vendor(
         name="siliconflow",
         base="https://api.siliconflow.com/v1",
-        speaks=CHAT | EMBEDDINGS | MESSAGES,
+        speaks=CHAT | EMBEDDINGS | MESSAGES | IMAGES | SPEECH | TRANSCRIPTIONS,
         key_env="SILICONFLOW_API_KEY",
         quirks=_MAX_TOKENS,
         example_models=("deepseek-ai/DeepSeek-V3.2", "Qwen/Qwen3-Embedding-8B"),

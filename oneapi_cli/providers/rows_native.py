@@ -56,7 +56,7 @@ NATIVE = (
         prices="aws",
         url="bedrock",
         by_model="bedrock",
-        quirks=Quirks(body_version="bedrock-2023-05-31"),
+        quirks=Quirks(body_version="bedrock-2023-05-31", betas_in_body=True),
         example_models=("claude-sonnet-4-6", "amazon.nova-lite-v1:0", "meta.llama3-3-70b-instruct-v1:0"),
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
         checked="2026-11",

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from ..values.vendor import Quirks, Vendor
-from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, MODERATIONS, RESPONSES
+from .rows_paths import (
+    CHAT,
+    COMPLETIONS,
+    EDITS,
+    EMBEDDINGS,
+    IMAGES,
+    MESSAGES,
+    MODERATIONS,
+    RESPONSES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    VARIATIONS,
+)
 
 # Members that a translated request leaves out, because the vendor answers with an error (2026-11).
 _SEALED_BY_OTHERS = ("reasoning_details", "extra_content")
@@ -23,7 +36,7 @@ WORLD = (
     Vendor(
         name="mistral",
         base="https://api.mistral.ai/v1",
-        speaks=CHAT | EMBEDDINGS | MODERATIONS,
+        speaks=CHAT | EMBEDDINGS | MODERATIONS | TRANSCRIPTIONS,
         key_env="MISTRAL_API_KEY",
         prices="mistral",
         quirks=Quirks(
@@ -42,7 +55,7 @@ WORLD = (
     Vendor(
         name="groq",
         base="https://api.groq.com/openai/v1",
-        speaks=CHAT | RESPONSES,
+        speaks=CHAT | RESPONSES | SPEECH | TRANSCRIPTIONS | TRANSLATIONS,
         key_env="GROQ_API_KEY",
         prices="groq",
         quirks=Quirks(refuses=_UNKNOWN_TO_GROQ),
@@ -54,7 +67,7 @@ WORLD = (
     Vendor(
         name="xai",
         base="https://api.x.ai/v1",
-        speaks=RESPONSES | CHAT,
+        speaks=RESPONSES | CHAT | IMAGES,
         key_env="XAI_API_KEY",
         prices="x-ai",
         example_models=("grok-4.7", "grok-4.6", "grok-4.3", "grok-build-0.1"),
@@ -84,7 +97,7 @@ WORLD = (
     Vendor(
         name="together",
         base="https://api.together.ai/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | IMAGES | SPEECH | TRANSCRIPTIONS | TRANSLATIONS,
         key_env="TOGETHER_API_KEY",
         prices="together",
         quirks=Quirks(token_limit_name="max_tokens", takes=("top_k",)),
@@ -147,7 +160,13 @@ WORLD = (
         speaks=CHAT
         | COMPLETIONS
         | EMBEDDINGS
-        | {"anthropic_messages": "https://api.deepinfra.com/anthropic/v1/messages"},
+        | {"anthropic_messages": "https://api.deepinfra.com/anthropic/v1/messages"}
+        | IMAGES
+        | EDITS
+        | VARIATIONS
+        | SPEECH
+        | TRANSCRIPTIONS
+        | TRANSLATIONS,
         key_env="DEEPINFRA_API_KEY",
         quirks=Quirks(token_limit_name="max_tokens"),
         example_models=("openai/gpt-oss-120b", "deepseek-ai/DeepSeek-V4-Pro", "BAAI/bge-m3"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from ..values.vendor import Channel
 
 _CLAUDE = re.compile(r"claude|(?:^|[./:])anthropic\.", re.IGNORECASE)
+_DRAWS = re.compile(r"image|banana", re.IGNORECASE)
 _IMAGEN = re.compile(r"imagen|imagegeneration", re.IGNORECASE)
 _GEMINI = re.compile(r"gemini|gemma|learnlm|imagen|embedding", re.IGNORECASE)
 
@@ -38,18 +39,24 @@ def _vertex(model: str) -> frozenset[str]:
     name = model.rsplit("/", 1)[-1]
     if _IMAGEN.search(name):
         return _IMAGENS
-    return _VERTEX_GOOGLE if _GEMINI.search(name) else _VERTEX_PARTNERS
+    return _googles(name) if _GEMINI.search(name) else _VERTEX_PARTNERS
 
 
 def _gemini(model: str) -> frozenset[str]:
     """Imagen draws by `predict`, everything else is asked to generate content."""
-    return _IMAGENS if _IMAGEN.search(model.rsplit("/", 1)[-1]) else _VERTEX_GOOGLE
+    name = model.rsplit("/", 1)[-1]
+    return _IMAGENS if _IMAGEN.search(name) else _googles(name)
+
+
+def _googles(name: str) -> frozenset[str]:
+    return _VERTEX_GOOGLE | _DRAWN if _DRAWS.search(name) else _VERTEX_GOOGLE
 
 
 _BEDROCK_CLAUDE = frozenset({"bedrock_converse", "anthropic_messages"})
 _BEDROCK_OTHERS = frozenset({"bedrock_converse"})
 _VERTEX_CLAUDE = frozenset({"anthropic_messages"})
-_VERTEX_GOOGLE = frozenset({"gemini", "gemini_images", "gemini_image_edits"})
+_VERTEX_GOOGLE = frozenset({"gemini"})
+_DRAWN = frozenset({"gemini_images", "gemini_image_edits"})
 _IMAGENS = frozenset({"imagen", "imagen_edits"})
 _VERTEX_PARTNERS = frozenset({"openai_chat"})
 _BY_MODEL: Mapping[str, Callable[[str], frozenset[str]]] = {

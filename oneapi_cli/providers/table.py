@@ -18,7 +18,18 @@ from collections.abc import Mapping
 from ..values.vendor import Vendor
 from .rows_asia import ASIA
 from .rows_native import NATIVE
-from .rows_paths import ALL, CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES
+from .rows_paths import (
+    ALL,
+    CHAT,
+    COMPLETIONS,
+    EDITS,
+    EMBEDDINGS,
+    IMAGES,
+    RESPONSES,
+    SPEECH,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+)
 from .rows_world import WORLD
 
 DEMO_BASE = "demo://local"
@@ -46,7 +57,7 @@ _FIRST = (
     Vendor(
         name="azure",
         base="",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RESPONSES | IMAGES | EDITS | SPEECH | TRANSCRIPTIONS | TRANSLATIONS,
         auth="azure",
         key_env="AZURE_OPENAI_API_KEY",
         prices="azure",

@@ -49,6 +49,8 @@ class Quirks(Struct, frozen=True, kw_only=True):
     answers_tools: bool = False
     """chat, translated requests: an assistant's message must stand between a tool's result and the next user's
     (Mistral's error 3230)."""
+    betas_in_body: bool = False
+    """messages: betas are read from the body's `anthropic_beta` (Bedrock's InvokeModel), not from a header."""
     image_max_tokens: int = 0
     """Most tokens that one image may cost where the model's own row does not say; 0: use the dialect's own table."""
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import anthropic
 import openai
 import pytest
@@ -194,3 +195,29 @@ def test_every_door_and_dialect_is_here() -> None:
 
     assert set(DOORS) == set(LISTENERS)
     assert set(SPEAKERS) <= {*CHANNELS, "replicate"}  # whose own way of answering has tests of its own
+
+
+async def test_betas_go_where_each_vendor_reads_them(tmp_path: Path) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "Hello"}]}
+    for dialect in ("anthropic_messages", "bedrock_invoke"):
+        folder = tmp_path / dialect
+        folder.mkdir()
+        async with pair(folder, dialect, telling(VENDORS[dialect])) as (upstream, gateway):
+            headers = {"x-api-key": gateway.key, "anthropic-version": "2023-06-01", "anthropic-beta": "one-1, two-2"}
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.post(f"{gateway.base}/messages", json=body) as answer,
+            ):
+                assert answer.status == 200, await answer.text()
+            sent = upstream.received[0]
+            if dialect == "anthropic_messages":
+                assert sent.headers["anthropic-beta"] == "one-1, two-2"
+                assert sent.json == body
+            else:
+                assert "anthropic-beta" not in sent.headers
+                assert sent.json == {
+                    "anthropic_version": "bedrock-2023-05-31",
+                    "anthropic_beta": ["one-1", "two-2"],
+                    "max_tokens": 10,
+                    "messages": body["messages"],
+                }

@@ -97,7 +97,7 @@ def test_moderation_is_free_and_says_so() -> None:
     ("books", "model"),
     [
         (("anthropic",), "dall-e-3"),
-        (("replicate",), "black-forest-labs/flux-dev-lora"),
+        (("replicate",), "black-forest-labs/flux-2-dev"),
         (("demo",), "demo"),
         ((), "demo-small"),
     ],

@@ -83,7 +83,9 @@ async def test_bytes_come_whole() -> None:
         assert "cookie" not in sent.headers
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost:1/x", "http://[::1]:1/x", "http://2130706433/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/x", "http://localhost:1/x", "http://[::1]:1/x", "http://2130706433/"]
+)
 async def test_nothing_inside_is_dialled(url: str) -> None:
     async with fetcher(is_public) as get:
         with pytest.raises(BadRequest):
@@ -93,10 +95,10 @@ async def test_nothing_inside_is_dialled(url: str) -> None:
 async def test_a_redirect_inwards_is_not_followed() -> None:
     async with Upstream([answering(200, PNG)]) as inside:
         port = inside.url.split(":")[2].split("/")[0]
-        async with Upstream([redirect(f"http://127.0.0.2:{port}/secret")]) as there:
-            async with fetcher(lambda address: address == "127.0.0.1") as get:
-                with pytest.raises(BadRequest, match="not a public address"):
-                    await get.fetch(f"{there.url}/a.png", MOST)
+        inwards = redirect(f"http://127.0.0.2:{port}/secret")
+        async with Upstream([inwards]) as there, fetcher(lambda address: address == "127.0.0.1") as get:
+            with pytest.raises(BadRequest, match="not a public address"):
+                await get.fetch(f"{there.url}/a.png", MOST)
         assert inside.received == []
 
 
@@ -134,7 +136,8 @@ async def test_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://example.com/a", "file:///etc/passwd", "http://", "http://user:pass@127.0.0.1/x", "http://[::1", "//x"]
+    "url",
+    ["ftp://example.com/a", "file:///etc/passwd", "http://", "http://user:pass@127.0.0.1/x", "http://[::1", "//x"],
 )
 async def test_what_is_no_address(url: str) -> None:
     async with fetcher() as get:
