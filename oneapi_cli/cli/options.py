@@ -73,9 +73,11 @@ def prices_of(loaded: Loaded, ledger: Path | None = None) -> Prices:
     from oneapi_cli.ledger.price_updates import update_file
     from oneapi_cli.ledger.prices import Prices
     from oneapi_cli.providers.table import VENDORS
+    from oneapi_cli.providers.urls import upstream_name
 
     books = {name: row.prices for name, row in VENDORS.items()}
-    return Prices(loaded.config.prices, books=books, update=update_file(ledger or loaded.ledger))
+    update = update_file(ledger or loaded.ledger)
+    return Prices(loaded.config.prices, books=books, update=update, named=upstream_name)
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
 from oneapi_cli.values.vendor import Channel, Timeouts, Vendor
 
+from .clouds import CloudFault, completed
 from .problems import Problem, show, unknown
 from .read import Entry, Reader
 from .schema import ChannelConfig, Config, TimeoutsConfig
@@ -58,10 +60,30 @@ class ChannelBuilder:
         before = len(self.reader.problems)
         keys = tuple(key for key in stated.api_key if key)
         lacks = self.lacks(entry, vendor, keys)
-        self.check(entry, vendor)
-        if len(self.reader.problems) > before or lacks:
+        options = _options(stated) if lacks else self.options(entry, vendor, keyed=bool(keys))
+        self.check(entry, vendor, options or {})
+        if len(self.reader.problems) > before or lacks or options is None:
             return None
-        return _assemble(stated, vendor, keys, rank, self.config)
+        return _assemble(stated, vendor, keys, rank, self.config, options)
+
+    def options(self, entry: Entry, vendor: Vendor, *, keyed: bool) -> dict[str, str] | None:
+        """What the channel says of its URL and signer, completed by what its cloud's tools find in the environment.
+        None where that is not enough: an error, but for a channel that is optional."""
+        stated: ChannelConfig = entry.value
+        options = _options(stated)
+        if self.reader.variables is None or not stated.enabled:
+            return options
+        place = Path(self.reader.file).parent
+        base = stated.base_url or vendor.base
+        try:
+            return completed(options, vendor, self.reader.variables, place, base=base, keyed=keyed)
+        except CloudFault as fault:
+            if stated.optional:
+                why = f"the channel {stated.name} is skipped: {fault.message}"
+                self.notices.append(self.at(entry, fault.key, why, fault.remedy))
+            else:
+                self.fault(entry, fault.key, fault.message, fault.remedy)
+            return None
 
     def lacks(self, entry: Entry, vendor: Vendor, keys: Sequence[str]) -> bool:
         """Whether a variable or key is missing. An error, but for a channel that is optional or not enabled."""
@@ -89,7 +111,7 @@ class ChannelBuilder:
         prefix = f"{entry.path}.api_key"
         return any(path.startswith(prefix) and source.variables for path, source in self.reader.sources.items())
 
-    def check(self, entry: Entry, vendor: Vendor) -> None:
+    def check(self, entry: Entry, vendor: Vendor, options: Mapping[str, str]) -> None:
         stated: ChannelConfig = entry.value
         if not stated.models:
             some = ", ".join(vendor.example_models[:3]) or "'*'"
@@ -101,7 +123,7 @@ class ChannelBuilder:
             if dialect not in vendor.speaks:
                 message, remedy = unknown(dialect, tuple(vendor.speaks), what=f"a dialect of {vendor.name}")
                 self.fault(entry, "speaks", message, remedy)
-        for mark in _missing_options(stated, vendor):
+        for mark in _missing_options(stated, vendor, options):
             self.fault(entry, "options", f"the URL of {vendor.name} needs `{mark}`", f"write `options: {{{mark}: …}}`")
         if stated.priced_as and stated.priced_as not in self.vendors and not self.known_list(stated.priced_as):
             self.fault(entry, "priced_as", *unknown(stated.priced_as, tuple(self.vendors), what="a list of prices"))
@@ -160,11 +182,12 @@ def timeouts(base: Timeouts, over: TimeoutsConfig) -> Timeouts:
     return msgspec.structs.replace(base, **given)
 
 
-def _missing_options(stated: ChannelConfig, vendor: Vendor) -> list[str]:
-    """Marks of the vendor's URLs that nothing in the channel fills."""
+def _missing_options(stated: ChannelConfig, vendor: Vendor, options: Mapping[str, str]) -> list[str]:
+    """Marks of the vendor's URLs that nothing in the channel fills, those that `clouds.py` looks after aside."""
     base = stated.base_url or vendor.base
     marks = dict.fromkeys(mark for text in (base, *vendor.speaks.values()) for mark in _MARK.findall(text))
-    filled = {"model", *vendor.fills, *_options(stated)} | ({"api_version"} if stated.api_version else set())
+    filled = {"model", *vendor.fills, *options} | ({"api_version"} if stated.api_version else set())
+    filled |= {"region"} if vendor.auth == "sigv4" else set()
     return [mark for mark in marks if mark not in filled]
 
 
@@ -173,7 +196,14 @@ def _options(stated: ChannelConfig) -> dict[str, str]:
     return {**stated.options, **own}
 
 
-def _assemble(stated: ChannelConfig, vendor: Vendor, keys: tuple[str, ...], rank: int, config: Config) -> Channel:
+def _assemble(  # noqa: PLR0917
+    stated: ChannelConfig,
+    vendor: Vendor,
+    keys: tuple[str, ...],
+    rank: int,
+    config: Config,
+    options: Mapping[str, str],
+) -> Channel:
     speaks = {dialect: vendor.speaks[dialect] for dialect in stated.speaks} or dict(vendor.speaks)
     return Channel(
         name=stated.name,
@@ -198,5 +228,5 @@ def _assemble(stated: ChannelConfig, vendor: Vendor, keys: tuple[str, ...], rank
         duration_fallback=stated.duration_fallback,
         unknown_output=stated.unknown_output or config.unknown_output,
         api_version=stated.api_version,
-        options=_options(stated),
+        options=options,
     )

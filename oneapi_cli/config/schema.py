@@ -117,7 +117,7 @@ class ChannelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     base_url: Url | None = None
     """Where the vendor is, as its own SDK takes it. Needed where the vendor's row has none."""
     api_version: str = ""
-    """Azure: `v1`, `preview` or a date such as 2024-10-21."""
+    """Azure: `v1`, `preview` or a date such as 2024-10-21. Gemini, Vertex: `v1`, `v1beta`…"""
     speaks: tuple[str, ...] = ()
     """Narrows the vendor's dialects to these, first preferred."""
     priced_as: str = ""
@@ -141,7 +141,7 @@ class ChannelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unknown_output: Tokens | None = None
     """Output tokens held for models whose maximum is unknown, in this channel."""
     region: str = ""
-    """AWS: region."""
+    """AWS: region. Unsaid: AWS_REGION or AWS_DEFAULT_REGION."""
     access_key_id: Key = Secret("")
     """AWS: static credentials; without any, the AWS chain."""
     secret_access_key: Key = Secret("")
@@ -155,11 +155,11 @@ class ChannelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     bearer: Key = Secret("")
     """AWS: a Bedrock API key."""
     project: str = ""
-    """Google Cloud: project."""
+    """Google Cloud: project. Unsaid: that of the service account, or GOOGLE_CLOUD_PROJECT."""
     location: str = ""
-    """Google Cloud: location."""
-    credentials: str = ""
-    """Google Cloud: a service account's file."""
+    """Google Cloud: location. Unsaid: GOOGLE_CLOUD_LOCATION, or `global`."""
+    credentials: Key = Secret("")
+    """Google Cloud: a service account's file, or what stands in one; without it, the application's default ones."""
     auth: str = ""
     """Azure: `entra` where the key is a Microsoft Entra access token."""
     options: Mapping[str, str] = {}

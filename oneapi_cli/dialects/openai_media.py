@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from msgspec import Struct
 
 from ..framing.members import too_deep
 from ..values.errors import BadRequest
+from .tasks.durations import audio_seconds, is_mpeg
 
 TEMPLATE_TOKENS = 64
 TOOLS_TOKENS = 256
@@ -149,7 +151,7 @@ def _count_audio(part: dict[str, Any], media: Media) -> None:
         return
     # Sound that is said to be something else is decoded as that: a header before it would make it look short.
     kind = sound.get("format") if isinstance(sound, dict) else None
-    seconds = wav_seconds(data) if kind in (None, "wav") else None
+    seconds = wav_seconds(data) if kind in (None, "wav") else _mp3_seconds(data) if kind == "mp3" else None
     if seconds is None:
         media.seconds, media.loose = None, True
         media.unmeasured += len(data)
@@ -241,6 +243,15 @@ def wav_seconds(data: str) -> int | None:
             return -(-(len(content) * 3 // 4 + 3) * 8 // bits_per_second)
         at += 8 + size + size % 2
     return None
+
+
+def _mp3_seconds(data: str) -> int | None:
+    """Length of base64 MP3 in seconds, every frame visited, rounded up; None for anything else."""
+    try:
+        decoded = base64.b64decode(data.partition(",")[2] if data.startswith("data:") else data)
+        return -int(-audio_seconds(io.BytesIO(decoded), 0, len(decoded)) // 1) if is_mpeg(decoded) else None
+    except (binascii.Error, ValueError, BadRequest):
+        return None
 
 
 def texts_in(raw: bytes) -> list[str]:

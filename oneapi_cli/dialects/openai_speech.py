@@ -34,6 +34,7 @@ KNOWN = _READ | frozenset({"voice", "speed", "language"})
 # Source: https://developers.openai.com/api/docs/models/gpt-4o-mini-tts, $0.015 a minute at $12 a million (2026-11)
 TOKENS_PER_CHARACTER = 34
 TOKENS_PER_TEXT = 256
+TOKENS_PER_MINUTE = 1_250
 FORMATS = {
     "mp3": "audio/mpeg",
     "opus": "audio/ogg",

@@ -25,7 +25,7 @@ from .gate import Gate, Market
 from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_to_send, tightened, worst_case
 from .settle import refused_account
 from .stored import maker_of
-from .talk import BYTES_ONLY, Talk, aside, fetched, has_links, read_talk
+from .talk import Talk, aside, fetched, read_talk
 from .tasking import encode_task, task_of
 from .translating import check_strict, encoded
 from .uploads import NOTHING, Given, is_form, measured, payable, receive_form
@@ -135,9 +135,7 @@ async def fitted(ask: Ask, order: Order, gate: Gate) -> Order:
 
 async def _talk_of(order: Order, others: Sequence[Offer], gate: Gate) -> Talk:
     talk = await aside(len(order.body), lambda: read_talk(order.body, order.wanted))
-    if has_links(talk) and any(offer.candidate.dialect in BYTES_ONLY for offer in others):
-        talk = await fetched(talk, gate)
-    return talk
+    return await fetched(talk, [offer.candidate.dialect for offer in others], gate)
 
 
 def check_carried(ask: Ask, order: Order, offer: Offer, gate: Gate) -> None:

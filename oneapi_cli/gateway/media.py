@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from ..dialects import FORMS, StreamScanner
 from ..dialects.openai_binary import ByteScanner
+from ..dialects.openai_speech import TOKENS_PER_MINUTE
 from ..values.errors import GatewayError
 from ..values.uploads import Assembled
-from ..values.usage import Usage
+from ..values.usage import Count, Usage
 from .plan import Offer, Order
 from .relaying import SSE, Relay, change_for
 from .ways import OpenStream, Outgoing
@@ -16,6 +17,12 @@ SOUNDING = frozenset({"openai_speech"})
 """Doors whose replies are sound unless they say otherwise."""
 
 MEDIA = SOUNDING | frozenset(FORMS) | {"openai_images"}
+AUDIO_TOKENS_PER_SECOND = 10
+"""What OpenAI's transcription models count. Source: https://developers.openai.com/api/docs/guides/realtime-costs (2026-11)
+"""
+BYTES_PER_TOKEN = 4
+Counts = dict[str, Count]
+
 _WORDS = ("application/json", "application/problem", "text/html", "text/plain")
 
 
@@ -55,6 +62,32 @@ def known_usage(order: Order, offer: Offer | None, scanner: StreamScanner | None
     if counts and any(sheet.covers(unit) for unit in counts):
         return Usage(counts=counts, estimated=order.measure.loose or (scanner is not None and not scanner.clean))
     return None
+
+
+def has_price(usage: Usage, order: Order, offer: Offer | None) -> bool:
+    """Whether anything that a reply reports is what the model is priced by: a picture's number of tokens may be what
+    is missing, or its number."""
+    if offer is None or not order.wanted.counted:
+        return True
+    sheet = offer.card.sheet(offer.at, {})
+    return sheet.covers("requests") or any(sheet.covers(unit) for unit in usage.counts)
+
+
+def guessed_counts(order: Order, scanner: StreamScanner | None, tokens_out: int, reported: Usage | None) -> Counts:
+    """Tokens of what no tokenizer counts: an uploaded sound, sound that came back, pictures. By the vendor's own
+    averages, and by the table that bounded the pictures."""
+    measure, counts = order.measure, dict[str, Count]()
+    if seconds := measure.counts.get("input_audio_seconds"):
+        heard = -int(-seconds * AUDIO_TOKENS_PER_SECOND // 1)
+        text = measure.text_bytes // BYTES_PER_TOKEN
+        counts |= {"input_tokens": heard + text, "input_audio_tokens": heard, "output_tokens": tokens_out}
+    if isinstance(scanner, ByteScanner):
+        spoken = -int(-scanner.seconds() * TOKENS_PER_MINUTE // 60)
+        counts |= {"output_tokens": spoken, "output_audio_tokens": spoken}
+    if reported is not None and (images := int(reported.get("images"))):
+        each = order.wanted.fees.get("output_tokens", 0) // max(1, order.wanted.outputs)
+        counts |= {"images": images, "output_tokens": images * each, "output_image_tokens": images * each}
+    return counts
 
 
 def _cannot_say(error: GatewayError, request_id: str) -> bytes:

@@ -17,9 +17,9 @@ from ..dialects import FOLLOWS, StreamScanner
 from ..ledger.cost import Cost, cost_of
 from ..values.errors import Broken, GatewayError, Refused, UpstreamFault
 from ..values.holds import Attempt, BillLine, Closing, Hold, Outcome
-from ..values.usage import Usage
+from ..values.usage import Count, Usage
 from .gate import Gate
-from .media import known_usage
+from .media import guessed_counts, has_price, known_usage
 from .plan import Offer, Order, context_of, input_bound, takes_limit
 from .ways import FailWith
 
@@ -234,7 +234,9 @@ class Meter:
         order = self.order
         if (known := known_usage(order, self.offer, self.scanner)) is not None:
             return known
-        measure = order.dialect.measure(order.body, order.wanted, texts=True)
+        measure = order.measure
+        if order.upload is None:
+            measure = order.dialect.measure(order.body, order.wanted, texts=True)
         counted = await self.gate.count(measure.texts, self._vocabulary())
         template = TEXT_OVERHEAD_TOKENS * len(measure.texts) if takes_limit(order.wanted) else 0
         tokens_in = min(counted + template, order.need.bound_tokens)
@@ -244,9 +246,10 @@ class Meter:
         tokens_out = self._seen_tokens
         if self._texts:
             tokens_out += await self.gate.count(self._texts, self._vocabulary())
-        counts: dict[str, int] = {"input_tokens": tokens_in}
+        counts: dict[str, Count] = {"input_tokens": tokens_in}
         if tokens_out:
             counts["output_tokens"] = tokens_out
+        counts |= guessed_counts(order, self.scanner, tokens_out, self.usage)
         return Usage(counts=counts, estimated=True)
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -264,6 +267,8 @@ class Meter:
             self.end = "died"
             self.reason = "upstream_error_event" if scanner.error is not None else "upstream_broken"
         usage = self.usage or (scanner.usage if scanner is not None else None)
+        if usage is not None and not has_price(usage, self.order, self.offer):
+            usage = None
         if self.end in ("served", "died", "left") and usage is None and not self._free():
             usage = await self._estimate()
         elif usage is not None and scanner is not None and (rest := await self._count_unreported(scanner)):

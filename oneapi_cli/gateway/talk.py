@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,14 +19,19 @@ from msgspec.structs import replace
 from ..dialects import LISTENERS
 from ..framing.members import too_deep
 from ..values.asks import Wanted
-from ..values.conversation import Conversation, Media, Notes, Part, Text, ToolResult, Turn
+from ..values.conversation import Conversation, Media, MediaKind, Notes, Part, Text, ToolResult, Turn
 from ..values.errors import BadRequest
 from .gate import Fetched, Gate
 
 T = TypeVar("T")
 
-BYTES_ONLY = frozenset({"bedrock_converse", "gemini", "ollama"})
-"""Dialects that want the bytes of what a client names by URL."""
+BYTES_ONLY: Mapping[str, frozenset[MediaKind]] = {
+    "bedrock_converse": frozenset({"image", "document", "audio", "video"}),
+    "gemini": frozenset({"image", "document", "audio", "video"}),
+    "ollama": frozenset({"image", "document", "audio", "video"}),
+    "openai_chat": frozenset({"document", "audio"}),
+}
+"""Dialects that want the bytes of what a client names by URL, and of what."""
 
 MOST_FETCHED = 20
 MOST_FETCHED_BYTES = 20 << 20
@@ -77,14 +82,15 @@ def read_talk(body: bytes, wanted: Wanted) -> Talk:
     return Talk(conversation=conversation, notes=notes, asked=asked)
 
 
-def has_links(talk: Talk) -> bool:
-    """Whether anything in it would have to be fetched for a dialect that takes bytes alone."""
-    return any(_is_link(media) for media in _media_of(talk.conversation))
-
-
-async def fetched(talk: Talk, gate: Gate) -> Talk:
-    """The same with everything behind URLs put inside. Raises BadRequest naming the URL's host and why."""
-    urls = list(dict.fromkeys(media.url for media in _media_of(talk.conversation) if _is_link(media)))
+async def fetched(talk: Talk, dialects: Iterable[str], gate: Gate) -> Talk:
+    """The same with everything put inside that one of these dialects takes by its bytes alone and the client names by
+    URL. Raises BadRequest naming the URL's host and why.
+    """
+    kinds = frozenset[MediaKind]().union(*(BYTES_ONLY.get(dialect, frozenset()) for dialect in dialects))
+    links = (media for media in _media_of(talk.conversation) if media.kind in kinds and _is_link(media))
+    urls = list(dict.fromkeys(media.url for media in links))
+    if not urls:
+        return talk
     if len(urls) > MOST_FETCHED:
         raise BadRequest(f"{len(urls)} pictures and documents are given by URL; at most {MOST_FETCHED} can be fetched")
     try:
@@ -107,9 +113,9 @@ def _inline(part: Part, found: Mapping[str, Fetched]) -> Part:
 
 
 def _with_bytes(media: Media, found: Mapping[str, Fetched]) -> Media:
-    if not _is_link(media):
+    got = found.get(media.url)
+    if got is None:
         return media
-    got = found[media.url]
     kind = sniffed(got.data) or got.media_type
     if media.kind == "image" and not kind.startswith("image/"):
         host = media.url.split("/")[2][:100]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class Prices:
     """The prices of one config generation.
 
     global_lines: the config's `prices:`. books: our vendors' names → their id in the catalogue, for `priced_as:
-    moonshot`. update: where a newer catalogue may lie (`price_updates.update_file`).
+    moonshot`. update: where a newer catalogue may lie (`price_updates.update_file`). named: what a vendor itself calls
+    a model that the config calls otherwise (Bedrock's ids): the name that its list has.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Prices:
         *,
         books: Mapping[str, str] | None = None,
         update: Path | None = None,
+        named: Callable[[Channel, str], str] = lambda _, model: model,
     ) -> None:
         use_catalogue(update)
+        self._named = named
         self._lines = global_lines
         self._books = books or {}
         self._cards: dict[tuple[str, str, str], Card | None] = {}
@@ -88,7 +91,7 @@ class Prices:
             if (found := _matching(lines, names)) is not None:
                 return line_card(found[0], found[1], origin)
         listed, books = self._lists_of(channel)
-        models = tuple(dict.fromkeys((sent, asked)))
+        models = tuple(dict.fromkeys((self._named(channel, sent), sent, asked)))
         for model in models if listed else ():
             if (card := catalogue_card(listed, model)) is not None:
                 return with_own(card, books, model)

@@ -140,7 +140,7 @@ def _undated_query(version: str) -> str:
 
 def _bedrock(channel: Channel, dialect: str, path: str, model: str) -> str:
     """The model is one segment, an ARN's colons and slashes encoded; a bare Claude name gets its id and profile."""
-    return _join(channel, dialect, path, model_id(model, region_of(channel)))
+    return _join(channel, dialect, path, upstream_name(channel, model))
 
 
 def _gemini(channel: Channel, dialect: str, path: str, model: str) -> str:
@@ -198,6 +198,12 @@ def replicate_version(model: str) -> str:
     return version if _VERSION.fullmatch(version) else ""
 
 
+def upstream_name(channel: Channel, model: str) -> str:
+    """The name under which the vendor serves, and bills, what the config calls `model`."""
+    name = _NAMES.get(channel.vendor.url)
+    return name(channel, model) if name is not None else model
+
+
 def region_of(channel: Channel) -> str:
     """The AWS region of a channel: its option, else what its host says; "" where neither does."""
     if region := channel.options.get("region", ""):
@@ -232,4 +238,8 @@ _BUILDERS: Mapping[str, Callable[[Channel, str, str, str], str]] = {
     "gemini": _gemini,
     "vertex": _vertex,
     "replicate": _replicate,
+}
+
+_NAMES: Mapping[str, Callable[[Channel, str], str]] = {
+    "bedrock": lambda channel, model: model_id(model, region_of(channel)),
 }

@@ -26,7 +26,7 @@ from ..ledger.prices import Prices
 from ..providers.models import traits
 from ..providers.spoken import spoken
 from ..providers.table import VENDORS
-from ..providers.urls import build_url
+from ..providers.urls import build_url, upstream_name
 from ..routing.health import Health
 from ..values.asks import Transport
 from ..values.vendor import Channel
@@ -160,6 +160,7 @@ def _gate(loaded: Loaded, seams: Seams) -> Gate:
             config.prices,
             books={name: row.prices for name, row in VENDORS.items()},
             update=update_file(loaded.ledger),
+            named=upstream_name,
         ),
         health=seams.health,
         policy=Policy(

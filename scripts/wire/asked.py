@@ -105,6 +105,8 @@ def lost(asked: Asked, sent: Asked, tiny: Mapping[str, str], notes: Sequence[str
     yield from _choice_lost(asked, sent, notes)
     for name in ("limit", "temperature", "top_p", "stop"):
         wish_, have_ = getattr(asked, name), getattr(sent, name)
+        if name == "temperature" and wish_ == 1 and have_ is None:
+            continue  # the default, everywhere
         if wish_ not in (None, ()) and wish_ != have_ and not _noted(name, notes):
             yield f"{name} {wish_!r} became {have_!r}, without a note"
     if asked.schema is not None:

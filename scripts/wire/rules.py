@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 Object = Mapping[str, Any]
+Turns = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LONG_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
@@ -95,9 +96,29 @@ def _anthropic(body: Object) -> Iterator[str]:
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         turns.append((message["role"], [_anthropic_kind(block) for block in blocks]))
     yield from _blocks(turns)
-    budget = (body.get("thinking") or {}).get("budget_tokens") or 0
-    if budget and (budget < 1024 or budget >= body["max_tokens"]):
-        yield f"thinking budget {budget} with max_tokens {body['max_tokens']}"
+    yield from _thinking(body.get("thinking") or {}, body.get("max_tokens") or 0, turns)
+    if _thinks(body.get("thinking") or {}):
+        if (body.get("tool_choice") or {}).get("type") in ("any", "tool"):
+            yield "thinking with a forced tool"
+        if body.get("temperature") not in (None, 1) or body.get("top_k") is not None:
+            yield f"thinking with temperature {body.get('temperature')} and top_k {body.get('top_k')}"
+
+
+def _thinks(thinking: Object) -> bool:
+    return thinking.get("type") in ("enabled", "adaptive")
+
+
+def _thinking(thinking: Object, limit: int, turns: Turns) -> Iterator[str]:
+    """A budget fits into the limit; with one, while calls are answered, the turn that made them begins with its
+    thought (adaptive thinking does not ask for it)."""
+    budget = thinking.get("budget_tokens") or 0
+    if thinking.get("type") == "enabled" and not 1024 <= budget < limit:
+        yield f"thinking budget {budget} with an output limit of {limit}"
+    if thinking.get("type") != "enabled" or not turns or not any(kind == "result" for kind, _ in turns[-1][1]):
+        return
+    last = next((blocks for role, blocks in reversed(turns) if role == "assistant"), ())
+    if last and last[0][0] not in ("thinking", "redacted_thinking", "reasoningContent"):
+        yield f"thinking, and the turn that is answered begins with {last[0][0]}"
 
 
 def _anthropic_kind(block: Object) -> tuple[str, str]:
@@ -119,6 +140,14 @@ def _bedrock(body: Object) -> Iterator[str]:
             yield f"tool {spec['name']}'s description is empty"
     turns = [(message["role"], [_bedrock_kind(block) for block in message["content"]]) for message in body["messages"]]
     yield from _blocks(turns)
+    more = body.get("additionalModelRequestFields") or {}
+    thinking = more.get("thinking") or {}
+    yield from _thinking(thinking, (body.get("inferenceConfig") or {}).get("maxTokens") or 0, turns)
+    if _thinks(thinking):
+        if {"any", "tool"} & set((body.get("toolConfig") or {}).get("toolChoice") or {}):
+            yield "thinking with a forced tool"
+        if (body.get("inferenceConfig") or {}).get("temperature") not in (None, 1):
+            yield "thinking with a temperature"
     roles = [role for role, _ in turns]
     if any(one == other for one, other in pairwise(roles)):
         yield f"roles do not alternate: {roles}"
@@ -137,9 +166,6 @@ def _bedrock_kind(block: Object) -> tuple[str, str]:
     if "toolResult" in block:
         return ("result", block["toolResult"]["toolUseId"])
     return (next(iter(block)), "")
-
-
-Turns = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 
 
 def _blocks(turns: Turns) -> Iterator[str]:

@@ -110,6 +110,14 @@ BILLS = [
     ),
     Bill("the vendor's usage", "pcm.wav", 900_000, json_reply(duration=8.47, usage={"type": "duration", "seconds": 9})),
     Bill("by tokens", "pcm.wav", 3 * 2_500 + 30 * 6_000 + 12 * 10_000, json_reply(usage=TOKENS), model="scribe"),
+    Bill(
+        "by tokens that nobody said: 19 heard, 2 written",
+        "pcm.wav",
+        2 * 2_500 + 19 * 6_000 + 2 * 10_000,
+        answering(200, b"Hello\n"),
+        model="scribe",
+        more={"response_format": "text"},
+    ),
     Bill("a price of the config", "pcm.wav", 190_000, json_reply(), model="ears"),
     Bill("tokens said, seconds priced", "pcm.wav", 190_000, json_reply(usage=TOKENS), model="ears"),
 ]
@@ -232,6 +240,16 @@ async def test_speech_costs_by_the_character(model: str, nanos: int, tmp_path: P
         assert booked(gateway, wire.request_id) == ("settled", nanos * len(text))
         assert upstream.received[0].json == {"model": model, "voice": "alloy", "input": text}
         assert gateway.differences() == []
+
+
+async def test_speech_by_tokens_without_a_report(tmp_path: Path) -> None:
+    """Bytes have no usage: the text is counted, the sound by its length (3.36 s of 1 250 tokens a minute)."""
+    wire = Wire()
+    async with serving(tmp_path, speaking(MP3)) as (_, gateway):
+        async with async_client(gateway, wire) as client:
+            answer = await client.audio.speech.create(model="voice", voice="coral", input="Hello there")
+        assert answer.content == MP3
+        assert booked(gateway, wire.request_id) == ("settled", 2 * 600 + 70 * 12_000)
 
 
 async def test_speech_as_events(tmp_path: Path) -> None:

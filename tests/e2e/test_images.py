@@ -127,6 +127,7 @@ BILLS = [
     Bill("dall-e-2, fewer came", {"model": "dall-e-2", "n": 3}, drawn(2), 40_000_000),
     # $5 text in, $8 image in, $32 image out a million
     Bill("gpt-image by tokens", {"model": "draw"}, drawn(usage=USAGE), 10 * 5_000 + 40 * 8_000 + 1000 * 32_000),
+    Bill("gpt-image, tokens unsaid", {"model": "draw", "quality": "low", "size": "1024x1024"}, drawn(), 300 * 32_000 + 100),
     Bill("another vendor by picture", {"model": "grok-2-image", "n": 2}, drawn(2, usage=USAGE), 140_000_000),
 ]
 

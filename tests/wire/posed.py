@@ -72,6 +72,7 @@ class Posed:
     temperature: float | None
     stop: tuple[str, ...]
     schema: Mapping[str, Any] | None
+    effort: str = ""
 
     def id_of(self, number: int) -> str:
         return self.id_form.format(number)
@@ -116,6 +117,7 @@ def posed(draw: Draw, *, media: Sequence[str] = ("image", "link")) -> Posed:
         temperature=draw(st.sampled_from([None, 0, 0.5, 1])),
         stop=draw(st.sampled_from([(), ("END",), ("a", "b")])),
         schema=draw(st.sampled_from([None, None, None, SCHEMAS[1], SCHEMAS[3]])) if not tools else None,
+        effort=draw(st.sampled_from(["", "", "low", "high"])),
     )
 
 
@@ -183,6 +185,7 @@ def as_chat(posed: Posed) -> dict[str, Any]:
         "temperature": posed.temperature,
         "stop": list(posed.stop),
         "stream": posed.stream,
+        "reasoning_effort": posed.effort,
         "response_format": posed.schema
         and {"type": "json_schema", "json_schema": {"name": "answer", "schema": posed.schema}},
     }
@@ -231,6 +234,7 @@ def as_responses(posed: Posed) -> dict[str, Any]:
         "tool_choice": named if posed.choice.startswith("named:") else posed.choice,
         "temperature": posed.temperature,
         "stream": posed.stream,
+        "reasoning": posed.effort and {"effort": posed.effort, "summary": "auto"},
         "text": posed.schema and {"format": {"type": "json_schema", "name": "answer", "schema": posed.schema}},
     }
     body: dict[str, Any] = {"model": "m", "input": items, "max_output_tokens": posed.limit}
@@ -245,12 +249,15 @@ def as_messages(posed: Posed) -> dict[str, Any]:
     system: list[dict[str, Any]] = []
     for turn in posed.turns:
         blocks = [_messages_block(posed, kind, value) for kind, value in turn.parts]
+        if posed.effort and turn.kind == "assistant":
+            blocks.insert(0, {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmF0dXJl"})
         if turn.kind == "system":
             system += blocks
             continue
         role = "user" if turn.kind == "results" else turn.kind
         only = blocks[0]["text"] if posed.plain and len(blocks) == 1 and blocks[0]["type"] == "text" else blocks
         messages.append({"role": role, "content": only})
+    limit = posed.limit + 2000 if posed.effort else posed.limit
     words = {"": None, "auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
     named = {"type": "tool", "name": posed.choice.removeprefix("named:")}
     more = {
@@ -260,12 +267,13 @@ def as_messages(posed: Posed) -> dict[str, Any]:
             for n, d, s in posed.tools
         ],
         "tool_choice": words.get(posed.choice, named),
-        "temperature": posed.temperature,
+        "temperature": None if posed.effort else posed.temperature,
+        "thinking": posed.effort and {"type": "enabled", "budget_tokens": 1024 if posed.effort == "low" else 1500},
         "stop_sequences": list(posed.stop),
         "stream": posed.stream,
         "output_config": posed.schema and {"format": {"type": "json_schema", "schema": posed.schema}},
     }
-    body: dict[str, Any] = {"model": "m", "max_tokens": posed.limit, "messages": messages}
+    body: dict[str, Any] = {"model": "m", "max_tokens": limit, "messages": messages}
     return body | {name: value for name, value in more.items() if value not in (None, "", [])}
 
 
@@ -323,6 +331,7 @@ def as_gemini(posed: Posed) -> dict[str, Any]:
         "stopSequences": list(posed.stop),
         "responseMimeType": "application/json" if posed.schema else None,
         "responseJsonSchema": posed.schema,
+        "thinkingConfig": {"thinkingBudget": 1024, "includeThoughts": True} if posed.effort == "low" else None,
     }
     more = {
         "system_instruction" if posed.plain else "systemInstruction": {"parts": system} if system else None,

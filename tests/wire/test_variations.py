@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oneapi_cli.dialects import LISTENERS, SPEAKERS
+from oneapi_cli.values.vendor import Traits
 from scripts.wire.asked import Asked, Described, lost
 from scripts.wire.asked_others import READERS as ASKED
 from scripts.wire.readers import READERS
@@ -155,10 +156,19 @@ def test_requests(door: str, data: st.DataObject) -> None:
         pytest.skip("this door is not there yet")
     posed = data.draw(posing.posed())
     body = json.loads(json.dumps(posing.DOORS[door](posed)))
+    traits = data.draw(TRAITS)
     for dialect in SPEAKERS:
         if dialect not in (door, *TEXT_ONLY):
-            _, problems = translated(body, door, dialect, stream=posed.stream)
+            _, problems = translated(body, door, dialect, stream=posed.stream, traits=traits)
             assert problems == [], (dialect, body)
+
+
+TRAITS = st.builds(
+    Traits,
+    max_output=st.sampled_from([8192, 64_000]),
+    thinking=st.sampled_from(["", "budget", "adaptive", "level"]),
+    structured=st.booleans(),
+)
 
 
 REQUEST = {

@@ -50,6 +50,11 @@ def audio_seconds(file: BinaryIO, start: int, size: int, *, member: str = "file"
     return exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact.normalize()
 
 
+def is_mpeg(data: bytes) -> bool:
+    """Whether these bytes begin as MPEG audio does: what is said to be MP3 and is something else is decoded as that."""
+    return data.startswith(b"ID3") or (data[:1] == b"\xff" and data[1:2] >= b"\xe0")
+
+
 def fallback_seconds(size: int) -> Decimal:
     """What a file of `size` bytes counts as where the channel says `duration_fallback`."""
     return Decimal(-(-size // FALLBACK_BYTES_PER_SECOND))
@@ -103,4 +108,4 @@ def _unreadable(member: str, why: str) -> BadRequest:
     )
 
 
-__all__ = ["FALLBACK_BYTES_PER_SECOND", "UNREADABLE", "audio_seconds", "fallback_seconds"]
+__all__ = ["FALLBACK_BYTES_PER_SECOND", "UNREADABLE", "audio_seconds", "fallback_seconds", "is_mpeg"]
