@@ -64,7 +64,7 @@ class ChannelBuilder:
         self.check(entry, vendor, options or {})
         if len(self.reader.problems) > before or lacks or options is None:
             return None
-        return _assemble(stated, vendor, keys, rank, self.config, options)
+        return msgspec.structs.replace(_assemble(stated, vendor, keys, rank, self.config), options=options)
 
     def options(self, entry: Entry, vendor: Vendor, *, keyed: bool) -> dict[str, str] | None:
         """What the channel says of its URL and signer, completed by what its cloud's tools find in the environment.
@@ -196,14 +196,8 @@ def _options(stated: ChannelConfig) -> dict[str, str]:
     return {**stated.options, **own}
 
 
-def _assemble(  # noqa: PLR0917
-    stated: ChannelConfig,
-    vendor: Vendor,
-    keys: tuple[str, ...],
-    rank: int,
-    config: Config,
-    options: Mapping[str, str],
-) -> Channel:
+def _assemble(stated: ChannelConfig, vendor: Vendor, keys: tuple[str, ...], rank: int, config: Config) -> Channel:
+    """All but the options."""
     speaks = {dialect: vendor.speaks[dialect] for dialect in stated.speaks} or dict(vendor.speaks)
     return Channel(
         name=stated.name,
@@ -228,5 +222,4 @@ def _assemble(  # noqa: PLR0917
         duration_fallback=stated.duration_fallback,
         unknown_output=stated.unknown_output or config.unknown_output,
         api_version=stated.api_version,
-        options=options,
     )

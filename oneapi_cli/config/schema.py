@@ -158,7 +158,7 @@ class ChannelConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Google Cloud: project. Unsaid: that of the service account, or GOOGLE_CLOUD_PROJECT."""
     location: str = ""
     """Google Cloud: location. Unsaid: GOOGLE_CLOUD_LOCATION, or `global`."""
-    credentials: Key = Secret("")
+    credentials: Annotated[Secret, Word(Secret, secret=True)] = Secret("")
     """Google Cloud: a service account's file, or what stands in one; without it, the application's default ones."""
     auth: str = ""
     """Azure: `entra` where the key is a Microsoft Entra access token."""

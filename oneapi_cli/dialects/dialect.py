@@ -238,6 +238,10 @@ class Follower(Protocol):
 
     def follow(self, first: StepReply, *, stream: bool) -> Following: ...
 
+    def report(self, first: StepReply) -> Step | None:
+        """What to ask for once a stream has ended, whose reply says what was used; None where it said so itself."""
+        ...
+
 
 class Listener(Protocol):
     """The client's side of a conversational format: module-level functions beside those of `Dialect`."""

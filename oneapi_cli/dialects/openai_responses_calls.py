@@ -121,5 +121,7 @@ class Calls:
         if held is None:
             return []
         item: Json = {"type": local.item, "call_id": call.call_id, local.holder: held}
+        if local.is_open:
+            item["execution"] = "client"
         id, output, added = self._outlet.add("call", {**item, "status": "in_progress"})
         return [added, self._outlet.done(output, {"id": id, **item, "status": "completed"})]

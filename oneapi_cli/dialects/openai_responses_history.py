@@ -18,7 +18,7 @@ from msgspec import Struct
 from ..values.conversation import Hosted, Media, Opaque, Part, Refusal, Role, Text, ToolCall, ToolResult, Turn
 from ..values.errors import BadRequest
 from .openai_responses_content import DIALECT, read_content, read_reasoning
-from .openai_responses_tools import LOCAL_CALLS, LOCAL_OUTPUTS, LOCAL_TOOLS, Toolbox
+from .openai_responses_tools import LOCAL_CALLS, LOCAL_OUTPUTS, LOCAL_TOOLS, Toolbox, is_local
 from .reading import at, fault, get_text, need_choice, need_text
 
 _ROLES = ("system", "developer", "user", "assistant")
@@ -46,13 +46,9 @@ class _Turn(Struct, eq=False):
 
 
 class _Call(Struct):
-    """search: the part that stands for it so far, for a tool search that the client may have done by itself."""
-
     name: str
     turn: _Turn
     custom: bool = False
-    search: Hosted | None = None
-    arguments: str = "{}"
 
 
 class History:
@@ -87,21 +83,16 @@ class History:
             thought = read_reasoning(item)
             if thought is not None:
                 self._assistant(thought)
-        elif kind in _CALLS or kind in LOCAL_CALLS:
+        elif kind in _CALLS or (kind in LOCAL_CALLS and is_local(item)):
             self._call(item, kind, place)
-        elif kind in _OUTPUTS or kind in LOCAL_OUTPUTS:
+        elif kind in _OUTPUTS or (kind in LOCAL_OUTPUTS and is_local(item)):
             self._result(item, kind, place)
         elif kind in _NATIVE_ONLY or (kind == "compaction" and not self._turns):
             raise needs_native(f"`{place}` (`{kind}`)", place)
         elif kind == "configuration_update":
             self.notes.append("dropped:configuration_update")
         elif kind not in _SETTINGS:
-            part = Hosted(kind=hosted_kind(kind), sealed=Opaque(dialect=DIALECT, data=dict(item)))
-            self._assistant(part)
-            if kind == "tool_search_call" and item.get("call_id"):
-                arguments = msgspec.json.encode(item.get("arguments") or {}).decode()
-                search = _Call("tool_search", self._turns[-1], search=part, arguments=arguments)
-                self._calls[need_text(item, "call_id", place)] = search
+            self._assistant(Hosted(kind=hosted_kind(kind), sealed=Opaque(dialect=DIALECT, data=dict(item))))
 
     def _assistant(self, part: Part) -> None:
         if not self._turns or self._turns[-1].role != "assistant":
@@ -113,6 +104,8 @@ class History:
         if kind in LOCAL_CALLS:
             local = LOCAL_TOOLS[LOCAL_CALLS[kind]]
             held = item.get(local.holder)
+            if local.item == "tool_search_call":
+                held = held if isinstance(held, Mapping) else msgspec.json.decode(_arguments(item, place))
             if not isinstance(held, Mapping):
                 raise fault(at(place, local.holder), "must be an object")
             name, arguments, custom = self._tools.local_name(LOCAL_CALLS[kind]), local.arguments(held), False
@@ -129,13 +122,9 @@ class History:
         call = self._calls.get(id)
         if call is None:
             raise fault(at(place, "call_id"), f"is {id[:80]!r}, and no call before it has that id")
-        if call.search is not None:  # answered like any other call, it was one
-            parts = call.turn.parts
-            parts[parts.index(call.search)] = ToolCall(id=id, name=call.name, arguments=call.arguments)
-            call.search = None
-        output = item.get("output")
+        output = item.get("output" if kind != "tool_search_output" else "tools")
         content: tuple[Text | Media, ...]
-        if kind == "shell_call_output" or isinstance(output, Mapping):
+        if kind in ("shell_call_output", "tool_search_output") or isinstance(output, Mapping):
             content = (Text(text=msgspec.json.encode(output).decode()),)
         else:
             read = read_content(output, at(place, "output"))

@@ -35,6 +35,8 @@ class LocalTool(Struct, frozen=True, kw_only=True):
     required: tuple[str, ...]
     fixed: Mapping[str, Any] = {}
     through: tuple[str, ...] = ()
+    is_open: bool = False
+    """The client may say itself what its arguments are."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -48,6 +50,8 @@ class LocalTool(Struct, frozen=True, kw_only=True):
             return None
         if not isinstance(given, dict):
             return None
+        if self.is_open:
+            return given
         found = dict(self.fixed)
         for name, wanted in self.properties.items():
             value = given.get(name)
@@ -60,7 +64,8 @@ class LocalTool(Struct, frozen=True, kw_only=True):
 
     def arguments(self, held: Mapping[str, Any]) -> str:
         """The arguments of a call whose holder is `held`."""
-        return msgspec.json.encode({name: held[name] for name in self.properties if name in held}).decode()
+        names = held if self.is_open else self.properties
+        return msgspec.json.encode({name: held[name] for name in names if name in held}).decode()
 
 
 def _fits(value: object, wanted: Mapping[str, Any]) -> bool:
@@ -106,13 +111,26 @@ LOCAL_TOOLS: Mapping[str, LocalTool] = {
         },
         required=("type", "path"),
     ),
+    "tool_search": LocalTool(
+        item="tool_search_call",
+        holder="arguments",
+        description="Search for further tools by what they are to do.",
+        properties={"queries": _TEXTS},
+        required=("queries",),
+        is_open=True,
+    ),
 }
 
 LOCAL_CALLS: Mapping[str, str] = {tool.item: name for name, tool in LOCAL_TOOLS.items()}
-LOCAL_OUTPUTS: Mapping[str, str] = {f"{item}_output": name for item, name in LOCAL_CALLS.items()}
+LOCAL_OUTPUTS: Mapping[str, str] = {
+    **{f"{item}_output": name for item, name in LOCAL_CALLS.items()},
+    "tool_search_output": "tool_search",
+}
 
 _HOSTED_KINDS = {
     "code_interpreter": "code_execution",
+    "hosted_shell": "shell",
+    "hosted_tool_search": "tool_search",
     "computer_use_preview": "computer",
     "computer": "computer",
 }
@@ -195,7 +213,12 @@ def _kind(tool: Mapping[str, Any], place: str) -> str:
     if kind == "shell":
         environment = get_object(tool, "environment", place)
         return "hosted_shell" if environment is not None and environment.get("type") != "local" else kind
-    return kind
+    return "hosted_tool_search" if kind == "tool_search" and tool.get("execution") != "client" else kind
+
+
+def is_local(item: Mapping[str, Any]) -> bool:
+    """Whether an item of input is of a tool that the client ran itself: searches may be the vendor's."""
+    return not str(item.get("type")).startswith("tool_search") or item.get("execution") == "client"
 
 
 def _hosted_kind(kind: str) -> str:
@@ -207,7 +230,8 @@ def _hosted_kind(kind: str) -> str:
 def _tool(tool: Mapping[str, Any], kind: str, name: str, place: str) -> Tool:
     if kind in LOCAL_TOOLS:
         local = LOCAL_TOOLS[kind]
-        return Tool(name=name, description=local.description, schema=local.schema)
+        schema, said = get_object(tool, "parameters", place), get_text(tool, "description", place)
+        return Tool(name=name, description=said or local.description, schema=schema or local.schema)
     description = get_text(tool, "description", place) or ""
     if kind == "custom":
         form = get_object(tool, "format", place)

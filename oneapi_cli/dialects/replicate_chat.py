@@ -22,7 +22,7 @@ from ..values.usage import Usage
 from ..values.vendor import Quirks
 from .dialect import VendorError
 from .openai_errors import decode_error
-from .replicate_follow import follow, request_headers
+from .replicate_follow import follow, report, request_headers
 from .replicate_prediction import DONE, NAME, failure_of, usage_of
 from .replicate_request import LIMITS, encode_request
 from .replicate_stream import decode_stream
@@ -81,5 +81,6 @@ __all__ = [
     "encode_request",
     "follow",
     "read_usage",
+    "report",
     "request_headers",
 ]

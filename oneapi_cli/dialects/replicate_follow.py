@@ -48,6 +48,11 @@ def follow(first: StepReply, *, stream: bool) -> Following:
     raise TimedOut("The prediction did not end in time, and was cancelled")
 
 
+def report(first: StepReply) -> Step | None:
+    """The prediction itself: its metrics stand there once it has ended."""
+    return Step(path=f"/v1/predictions/{_id_of(_prediction(first))}")
+
+
 def _waits() -> Iterator[float]:
     yield from _WAITS
     for _ in range(MOST_POLLS - len(_WAITS)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeGuard
 
 from msgspec import Struct
@@ -53,10 +53,15 @@ _TO_CLIENT = (
 _TO_CLIENT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 
 
+async def nothing_more() -> None:
+    """A stream that says itself what it has used."""
+
+
 class Answer(Struct, kw_only=True):
     """head, then either `body` (whole), or `first` and the rest of `chunks` with the `scanner` beside them.
 
     last: the block with an error event, to be sent after the settlement. abandon: calls off what the vendor still does.
+    ask_afterwards: asks what a stream has used, where the vendor says that elsewhere, before the stream is closed.
     """
 
     head: Head
@@ -67,6 +72,7 @@ class Answer(Struct, kw_only=True):
     first: bytes = b""
     last: bytes = b""
     abandon: Callable[[], None] = lambda: None
+    ask_afterwards: Callable[[], Awaitable[None]] = nothing_more
 
     def is_over(self) -> bool:
         """Whether the stream has said its last, be it an error."""
@@ -162,6 +168,7 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
         kind = reply.headers.get("content-type", "").lower()
         if order.wanted.stream and way.is_stream(kind):
             answer = await _open_stream(reply, headers, meter, secrets, way.open_stream(kind))
+            answer.ask_afterwards = stepper.ask_afterwards
         else:
             answer = await _read_whole(reply, headers, meter, secrets, way)
         meter.response_id = way.stored_id(answer.body or answer.first)
@@ -240,7 +247,8 @@ async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) 
         return reply
     body = await read_chunks(reply.chunks(), stepper.gate.policy.reply_limit)
     reply.release()
-    following = way.follow(StepReply(status=reply.status, headers=reply.headers, body=body))
+    first = StepReply(status=reply.status, headers=reply.headers, body=body)
+    following = way.follow(first)
     got: StepReply | None = None
     while True:
         try:
@@ -252,6 +260,7 @@ async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) 
         if not 200 <= latest.status < 300:
             raise await refused_by(latest, way.decode_error, secrets)
         if step.stream:
+            stepper.report = way.report(first)
             return latest
         body = await read_chunks(latest.chunks(), stepper.gate.policy.reply_limit)
         latest.release()

@@ -52,6 +52,7 @@ async def exchange(ask: Ask, gate: Gate, caller: Caller | None = None) -> AsyncG
                     yield out
                 if scanner.seen_bytes > meter.SEEN_LIMIT:
                     await meter.count_seen()
+            await answer.ask_afterwards()
             scanner.close()
         except (Broken, TimedOut, Malformed) as fault:
             meter.died(fault)

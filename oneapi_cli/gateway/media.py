@@ -18,8 +18,8 @@ SOUNDING = frozenset({"openai_speech"})
 
 MEDIA = SOUNDING | frozenset(FORMS) | {"openai_images"}
 AUDIO_TOKENS_PER_SECOND = 10
-"""What OpenAI's transcription models count. Source: https://developers.openai.com/api/docs/guides/realtime-costs (2026-11)
-"""
+"""What OpenAI's transcription models count.
+Source: https://developers.openai.com/api/docs/guides/realtime-costs (2026-11)"""
 BYTES_PER_TOKEN = 4
 Counts = dict[str, Count]
 

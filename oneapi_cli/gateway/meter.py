@@ -273,7 +273,7 @@ class Meter:
             usage = await self._estimate()
         elif usage is not None and scanner is not None and (rest := await self._count_unreported(scanner)):
             counts = {**usage.counts, "output_tokens": usage.get("output_tokens") + rest}
-            usage = replace(usage, counts=counts, estimated=True)
+            usage = replace(usage, counts=counts, billed=None, estimated=True)
         if usage is not None and self.order.measure.counts:
             usage = replace(usage, counts={**self.order.measure.counts, **usage.counts})
         cost = self._cost(usage)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ..dialects import Dialect, VendorError
-from ..dialects.dialect import Following, StepReply
+from ..dialects.dialect import Following, Step, StepReply
 from ..framing.members import Set, edit
 from ..values.asks import Ask, Change
 from ..values.vendor import Quirks
@@ -66,6 +66,12 @@ class Relay:
 
     def follow(self, first: StepReply) -> Following:
         raise AssertionError("the first reply is the last word")
+
+    def report(self, first: StepReply) -> Step | None:
+        return None
+
+    def read_report(self, body: bytes) -> bool:
+        return True
 
     def called_off(self, reply: StepReply) -> bool:
         return False

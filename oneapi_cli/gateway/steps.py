@@ -37,6 +37,9 @@ async def prove(call: Call, channel: Channel, key: str, gate: Gate, named: Mappi
     return replace(call, headers={**call.headers, **headers, **kept})
 
 
+REPORT_SECONDS, REPORT_TRIES, REPORT_PAUSE_SECONDS = 5.0, 3, 0.5
+
+
 class Stepper:
     """Sends the steps of one attempt, and remembers how the latest of them is called off."""
 
@@ -46,6 +49,7 @@ class Stepper:
         self._first, self._offer, self._key = first, offer, key
         self.gate, self._way = gate, way
         self._undo: Step | None = None
+        self.report: Step | None = None
         self._undoing = undoing
 
     async def begin(self) -> Reply:
@@ -82,6 +86,20 @@ class Stepper:
         except BadRequest as fault:
             raise Malformed(f"The upstream's output cannot be fetched: {fault.message}") from None
         return Here(StepReply(status=200, headers={"content-type": found.media_type}, body=found.data))
+
+    async def ask_afterwards(self) -> None:
+        """Hand on what a stream that has ended has used, where its vendor says so elsewhere, and soon."""
+        if self.report is None:
+            return
+        try:
+            async with asyncio.timeout(REPORT_SECONDS):
+                for _ in range(REPORT_TRIES):
+                    reply = await self.gate.transport.send(await self._call(self.report))
+                    if self._way.read_report((await self._whole(reply)).body):
+                        return
+                    await self.gate.sleep(REPORT_PAUSE_SECONDS)
+        except (GatewayError, TimeoutError):
+            return  # it is counted from what was seen
 
     def abandon(self) -> None:
         """Nobody waits any more: send what calls it off, if there is such a thing; once."""
@@ -123,20 +141,27 @@ class Stepper:
 
     async def _call(self, step: Step) -> Call:
         base = self._offer.candidate.channel.base.rstrip("/")
-        url = self._checked(step.url) if step.url else base + step.path
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", **step.headers}
-        call = replace(self._first, method=step.method, url=url, headers=headers, body=step.body)
+        call = replace(
+            self._first, method=step.method, url=step.url or base + step.path, headers=headers, body=step.body
+        )
+        if step.url and not _same_origin(step.url, base):
+            return _without_key(call, base)
         return await signed(call, self._offer, self._key, self.gate, {})
 
-    def _checked(self, url: str) -> str:
-        """An address that the vendor named: its own or one below its domain, or no key goes there. Raises Malformed."""
-        there, base = urlsplit(url), urlsplit(self._offer.candidate.channel.base)
-        same = (there.scheme, there.netloc) == (base.scheme, base.netloc)
-        domain = ".".join((base.hostname or "").split(".")[-2:])
-        below = there.scheme == "https" and "." in domain and (there.hostname or "").endswith(f".{domain}")
-        if not (same or (below and not domain.replace(".", "").isdigit())):
-            raise Malformed("The upstream named an address outside its own domain for its answer")
-        return url
+
+def _same_origin(url: str, base: str) -> bool:
+    there, home = urlsplit(url), urlsplit(base)
+    return (there.scheme, there.netloc) == (home.scheme, home.netloc)
+
+
+def _without_key(call: Call, base: str) -> Call:
+    """A call to an address that the vendor named elsewhere: no key goes there, and nothing in clear text where the
+    vendor itself is reached by TLS. Raises Malformed.
+    """
+    if urlsplit(call.url).scheme != "https" or urlsplit(base).scheme != "https":
+        raise Malformed("The upstream named an address outside its own for its answer")
+    return call
 
 
 class Here:

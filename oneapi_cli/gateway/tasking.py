@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from ..dialects import FOLLOWS, TASKS, ReplyReading, VendorError
-from ..dialects.dialect import Following, StepReply, TaskAsk, TaskFollower
+from ..dialects.dialect import Following, Step, StepReply, TaskAsk, TaskFollower
 from ..framing.members import too_deep
 from ..values.asks import Ask
 from ..values.conversation import Notes
@@ -51,6 +51,12 @@ class TaskWay:
         if isinstance(self._speaker, TaskFollower):
             return self._speaker.follow_task(first, self._task)
         return FOLLOWS[self._speaker.NAME].follow(first, stream=False)
+
+    def report(self, first: StepReply) -> Step | None:
+        return None
+
+    def read_report(self, body: bytes) -> bool:
+        return True
 
     def called_off(self, reply: StepReply) -> bool:
         """Whether what was left is not to be paid for, as the vendor's reply says. Raises Malformed."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..dialects import DIALECTS, FOLLOWS, LISTENERS, SPEAKERS, ReplyHead, ReplyReading, VendorError
-from ..dialects.dialect import EventDecoder, EventEncoder, Following, StepReply
+from ..dialects.dialect import EventDecoder, EventEncoder, Following, Step, StepReply
 from ..dialects.gemini import ArrayFramer
 from ..dialects.parts import events_of
 from ..framing.frames import open_frames
@@ -43,6 +43,7 @@ class Translation:
         self._order, self._offer, self._event_limit = order, offer, event_limit
         self._talk: Talk = order.talk
         self._array = wants_array(ask, order)
+        self._stream: TranslatedStream | None = None
         self._speaker = SPEAKERS[offer.candidate.dialect]
         self._listener = LISTENERS[order.wanted.dialect]
         self._head = ReplyHead(
@@ -69,6 +70,16 @@ class Translation:
     def follow(self, first: StepReply) -> Following:
         return FOLLOWS[self._speaker.NAME].follow(first, stream=self._order.wanted.stream)
 
+    def report(self, first: StepReply) -> Step | None:
+        return FOLLOWS[self._speaker.NAME].report(first)
+
+    def read_report(self, body: bytes) -> bool:
+        reply = self._decoded(body)
+        if isinstance(reply, VendorError) or reply.usage is None or self._stream is None:
+            return False
+        self._stream.told(reply.usage)
+        return True
+
     def called_off(self, reply: StepReply) -> bool:
         return False  # what was produced until then is paid for, and nobody knows how much that is
 
@@ -77,13 +88,7 @@ class Translation:
 
     def read_whole(self, body: bytes) -> WholeReply:
         """The vendor's reply in the client's words; as a stream of them where it wanted one. Raises Malformed."""
-        try:
-            payload = _anything.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Malformed("The upstream's reply is not JSON") from None
-        if not isinstance(payload, dict):
-            raise Malformed("The upstream's reply is not a JSON object")
-        reply = self._speaker.decode_reply(payload, self._offer.candidate.channel.quirks)
+        reply = self._decoded(body)
         if isinstance(reply, VendorError):
             return WholeReply(reading=ReplyReading(usage=None, error=reply))
         reading = ReplyReading(usage=reply.usage, texts=tuple(_texts_of(reply)), finished=True)
@@ -96,8 +101,18 @@ class Translation:
         encoder = self._listener.encode_stream(self._head)
         decoder = self._speaker.decode_stream(self._offer.candidate.channel.quirks)
         scanner = TranslatedStream(decoder, encoder, content_type, self._event_limit, request_id=self._head.request_id)
+        self._stream = scanner
         opened = OpenStream(scanner=scanner, fail=encoder.fail)
         return as_array(opened) if self._array else opened
+
+    def _decoded(self, body: bytes) -> Reply | VendorError:
+        try:
+            payload = _anything.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Malformed("The upstream's reply is not JSON") from None
+        if not isinstance(payload, dict):
+            raise Malformed("The upstream's reply is not a JSON object")
+        return self._speaker.decode_reply(payload, self._offer.candidate.channel.quirks)
 
     def stored_id(self, block: bytes) -> str:
         return ""  # what a translated reply is called is our own word
@@ -220,6 +235,10 @@ class TranslatedStream:
                 raise
         return self._take_out()
 
+    def told(self, usage: Usage) -> None:
+        """What it has used, from elsewhere."""
+        self._note(UsageSeen(usage=usage))
+
     def close(self) -> None:
         """See `StreamScanner`."""
         if self._fault is not None:
@@ -238,7 +257,7 @@ class TranslatedStream:
         for frame in frames:
             if self.error is not None or self.done:
                 return
-            if frame.data == _DONE:
+            if frame.data == _DONE and not frame.event:
                 self._note_all(self._decoder.feed(frame))
                 self.done = True
             elif frame.data is not None:

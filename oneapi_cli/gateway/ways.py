@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ..dialects import ReplyReading, StreamScanner, VendorError
-from ..dialects.dialect import Following, StepReply
+from ..dialects.dialect import Following, Step, StepReply
 from ..values.errors import GatewayError
 from ..values.uploads import Assembled
 
@@ -67,6 +67,14 @@ class Way(Protocol):
     def called_off(self, reply: StepReply) -> bool:
         """Whether what nobody waits for any more is not to be paid for, as the vendor's reply says. Only where
         `follows`."""
+        ...
+
+    def report(self, first: StepReply) -> Step | None:
+        """What to ask for once a stream has ended, whose reply says what was used."""
+        ...
+
+    def read_report(self, body: bytes) -> bool:
+        """Take what that reply says as the stream's usage; whether it said anything. Raises Malformed."""
         ...
 
     def is_stream(self, content_type: str) -> bool:

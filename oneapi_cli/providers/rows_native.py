@@ -33,7 +33,6 @@ NATIVE = (
         name="ollama",
         base="http://127.0.0.1:11434",
         speaks={"ollama": "/api/chat"},
-        auth="none",
         example_models=("llama3.2", "qwen3"),
         source="https://docs.ollama.com/api/chat",
         checked="2026-11",

@@ -30,6 +30,8 @@ def read_chat(body: Object) -> Asked:
             asked.tools[tool["custom"]["name"]] = Described(tool["custom"].get("description") or "", None)
         else:
             asked.hosted.append(kind)
+    for function in body.get("functions") or ():
+        asked.tools[function["name"]] = Described(function.get("description") or "", function.get("parameters"))
     asked.choice = _choice(body.get("tool_choice"))
     format_ = body.get("response_format") or {}
     if format_.get("type") == "json_schema":
@@ -45,7 +47,9 @@ def _choice(choice: Any) -> str:
     if not isinstance(choice, Mapping):
         return str(choice or "")
     if choice["type"] == "allowed_tools":
-        return str((choice.get("allowed_tools") or choice)["mode"])
+        allowed = choice.get("allowed_tools") or choice
+        names = [(tool.get("function") or tool)["name"] for tool in allowed["tools"]]
+        return f"named:{names[0]}" if len(names) == 1 and allowed["mode"] == "required" else str(allowed["mode"])
     inner = choice.get("function") or choice.get("custom") or choice
     return f"named:{inner['name']}" if "name" in inner else f"hosted:{choice['type']}"
 
@@ -53,14 +57,17 @@ def _choice(choice: Any) -> str:
 def _chat_message(message: Object, asked: Asked) -> None:
     role, content = message["role"], message.get("content")
     texts, media = _chat_content(content)
-    if role == "tool":
+    if role in ("tool", "function"):
         asked.media += media
         leaves = tuple(leaf for text in texts for leaf in leaves_of(text))
-        asked.results.append(GivenResult(message["tool_call_id"], message.get("name") or "", leaves))
+        asked.results.append(GivenResult(message.get("tool_call_id") or "", message.get("name") or "", leaves))
         return
     into = {"system": asked.system, "developer": asked.system, "user": asked.user, "assistant": asked.assistant}[role]
     into += texts
     asked.media += media
+    if message.get("function_call"):
+        call = message["function_call"]
+        asked.calls.append(MadeCall(call["name"], arguments_of(call["arguments"])))
     for call in message.get("tool_calls") or ():
         if call.get("type") == "custom":
             asked.calls.append(MadeCall(call["custom"]["name"], call["custom"]["input"], call["id"]))
@@ -142,6 +149,8 @@ def _item(item: Object, asked: Asked) -> None:
         arguments = item["arguments"]
         value = arguments_of(arguments) if isinstance(arguments, str) else arguments
         asked.calls.append(MadeCall("tool_search", value, item["call_id"]))
+    elif kind == "tool_search_output" and item.get("execution") == "client":
+        asked.results.append(GivenResult(item["call_id"], "", tuple(tool["name"] for tool in item["tools"])))
     elif kind in ("function_call_output", "custom_tool_call_output"):
         texts, media = _content(item["output"])
         leaves = tuple(leaf for text in texts for leaf in leaves_of(text))

@@ -191,7 +191,11 @@ def _converse_block(block: Object, role: str, asked: Asked) -> None:
         asked.results.append(GivenResult(result["toolUseId"], "", leaves_of([t for t in texts if t is not None])))
         for part in result["content"]:
             asked.media += _converse_media(part)
-    asked.media += _converse_media(block)
+    plain = (block.get("document") or {}).get("source") or {}
+    if "text" in plain or "content" in plain:
+        asked.user += [plain["text"]] if "text" in plain else [part["text"] for part in plain["content"]]
+    else:
+        asked.media += _converse_media(block)
 
 
 def _converse_media(block: Object) -> list[Seen]:

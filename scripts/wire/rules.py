@@ -171,6 +171,9 @@ def _bedrock_kind(block: Object) -> tuple[str, str]:
 def _blocks(turns: Turns) -> Iterator[str]:
     """Results stand first in the user's turn right after the calls, one for each; texts are not blank."""
     open_calls: list[str] = []
+    made = [id_ for _, blocks in turns for kind, id_ in blocks if kind == "call"]
+    if len(set(made)) != len(made):
+        yield f"call ids {made} are not unique"
     merged: list[tuple[str, list[tuple[str, str]]]] = []
     for role, blocks in turns:
         if merged and merged[-1][0] == role:

@@ -113,7 +113,7 @@ BILLS = [
     Bill(
         "by tokens that nobody said: 19 heard, 2 written",
         "pcm.wav",
-        2 * 2_500 + 19 * 6_000 + 2 * 10_000,
+        3 * 2_500 + 19 * 6_000 + 2 * 10_000,
         answering(200, b"Hello\n"),
         model="scribe",
         more={"response_format": "text"},

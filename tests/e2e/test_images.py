@@ -53,7 +53,10 @@ CONFIG = """
         type: gemini
         base_url: {root}
         api_key: AIza-upstream
-        models: {{imagen: imagen-3.0-generate-002, imagen-edit: imagen-3.0-capability-001, banana: gemini-2.5-flash-image}}
+        models:
+          imagen: imagen-3.0-generate-002
+          imagen-edit: imagen-3.0-capability-001
+          banana: gemini-2.5-flash-image
 """
 VERSION = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"
 
@@ -70,7 +73,8 @@ async def serving(tmp_path: Path, *scripts: Script, **token: Any) -> AsyncIterat
 def picture(size: tuple[int, int] = (8, 6), kind: str = "PNG", mode: str = "RGB") -> bytes:
     out = io.BytesIO()
     made = Image.new(mode, size)
-    made.putdata([tuple((x * 31 + band * 40) % 256 for band in range(len(mode))) for x in range(size[0] * size[1])])  # type: ignore[arg-type]
+    count, bands = size[0] * size[1], range(len(mode))
+    made.putdata([tuple((x * 31 + band * 40) % 256 for band in bands) for x in range(count)])
     made.save(out, kind)
     return out.getvalue()
 
@@ -127,7 +131,12 @@ BILLS = [
     Bill("dall-e-2, fewer came", {"model": "dall-e-2", "n": 3}, drawn(2), 40_000_000),
     # $5 text in, $8 image in, $32 image out a million
     Bill("gpt-image by tokens", {"model": "draw"}, drawn(usage=USAGE), 10 * 5_000 + 40 * 8_000 + 1000 * 32_000),
-    Bill("gpt-image, tokens unsaid", {"model": "draw", "quality": "low", "size": "1024x1024"}, drawn(), 300 * 32_000 + 100),
+    Bill(
+        "gpt-image, tokens unsaid",
+        {"model": "draw", "quality": "low", "size": "1024x1024"},
+        drawn(),
+        260 * 32_000 + 2 * 5_000,
+    ),
     Bill("another vendor by picture", {"model": "grok-2-image", "n": 2}, drawn(2, usage=USAGE), 140_000_000),
 ]
 
@@ -302,7 +311,12 @@ PRO = "/v1/models/black-forest-labs/flux-1.1-pro/predictions"
 ASKED = [
     Asked("a picture", {"model": "flux"}, ({"prompt": "a fox", "output_format": "png"},), 3_000_000),
     Asked("polled", {"model": "flux"}, ({"prompt": "a fox", "output_format": "png"},), 3_000_000, polls=2),
-    Asked("bytes", {"model": "flux", "response_format": "b64_json"}, ({"prompt": "a fox", "output_format": "png"},), 3_000_000),
+    Asked(
+        "bytes",
+        {"model": "flux", "response_format": "b64_json"},
+        ({"prompt": "a fox", "output_format": "png"},),
+        3_000_000,
+    ),
     Asked(
         "wide",
         {"model": "flux", "size": "1792x1024"},
@@ -345,7 +359,7 @@ ASKED = [
         10_000_000,
         "/v1/predictions",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", ASKED, ids=lambda case: case.name)
@@ -579,7 +593,7 @@ async def test_gemini_images(tmp_path: Path) -> None:
             answer = await client.images.generate(model="banana", prompt="a fox", size="1024x1536", n=2)
             edited = await client.images.edit(model="banana", image=("a.png", PNG), prompt="older")
         assert [each.b64_json for each in answer.data or ()] == [B64, B64]
-        assert (answer.data or ())[0].revised_prompt == "Here it is."
+        assert answer.data and answer.data[0].revised_prompt == "Here it is."
         assert answer.usage is not None and answer.usage.output_tokens == 2600
         assert upstream.received[0].target == "/v1beta/models/gemini-2.5-flash-image:generateContent"
         assert upstream.received[0].json == {
@@ -627,12 +641,40 @@ BAD = [
     Bad("a picture that is not taken", "image", {"model": "flux", "prompt": "x"}, {"image": PNG}),
     Bad("a mask that is not taken", "mask", {"model": "kontext", "prompt": "x"}, {"image": PNG, "mask": openai_mask()}),
     Bad("json: no prompt", "prompt", {"model": "draw"}, json=True, path="/images/generations", code="prompt_missing"),
-    Bad("json: n", "n", {"model": "dall-e-3", "prompt": "x", "n": 2}, json=True, path="/images/generations", code="n_not_within_range"),  # type: ignore[dict-item]
-    Bad("json: size", "size", {"model": "dall-e-3", "prompt": "x", "size": "256x256"}, json=True, path="/images/generations", code="size_not_supported"),
-    Bad("json: prompt", "prompt", {"model": "dall-e-2", "prompt": "x" * 1001}, json=True, path="/images/generations", code="prompt_too_long"),
+    Bad(
+        "json: n",
+        "n",
+        {"model": "dall-e-3", "prompt": "x", "n": 2},
+        json=True,
+        path="/images/generations",
+        code="n_not_within_range",
+    ),  # type: ignore[dict-item]
+    Bad(
+        "json: size",
+        "size",
+        {"model": "dall-e-3", "prompt": "x", "size": "256x256"},
+        json=True,
+        path="/images/generations",
+        code="size_not_supported",
+    ),
+    Bad(
+        "json: prompt",
+        "prompt",
+        {"model": "dall-e-2", "prompt": "x" * 1001},
+        json=True,
+        path="/images/generations",
+        code="prompt_too_long",
+    ),
     Bad("json: redux", "image", {"model": "redux", "prompt": "x"}, json=True, path="/images/generations"),
-    Bad("json where a form is", "image", {"model": "dall-e-2"}, json=True, path="/images/variations", code="wrong_content_type"),
-]  # fmt: skip
+    Bad(
+        "json where a form is",
+        "image",
+        {"model": "dall-e-2"},
+        json=True,
+        path="/images/variations",
+        code="wrong_content_type",
+    ),
+]
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)

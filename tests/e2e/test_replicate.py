@@ -114,24 +114,26 @@ async def test_a_stream(tmp_path: Path) -> None:
         b"event: output\nid: 3\ndata: \ndata: three\n\n",
         b"event: done\nid: 4\ndata: {}\n\n",
     )
-    vendor = Replicate("starting", stream=events)
+    vendor = Replicate("starting", "succeeded", stream=events, output=["One two\nthree"], metrics=METRICS)
     async with serving(tmp_path, vendor) as (upstream, gateway, client):
         options: Any = {"include_usage": True}
         stream = await client.chat.completions.create(
             model="llama", messages=MESSAGES, max_tokens=50, stream=True, stream_options=options
         )
-        text, finish = "", None
+        text, finish, usage = "", None, None
         async for chunk in stream:
+            usage = chunk.usage or usage
             for choice in chunk.choices:
                 text += choice.delta.content or ""
                 finish = choice.finish_reason or finish
         assert (text, finish) == ("One two\nthree", "stop")
-        assert asked(upstream) == [CREATE, "GET /events/1"]
-        created, opened = upstream.received
+        # A stream does not say what it used: the prediction does, once it has ended.
+        assert asked(upstream) == [CREATE, "GET /events/1", LOOK]
+        created, opened, _ = upstream.received
         assert created.json["stream"] is True and "prefer" not in created.headers
         assert opened.headers["accept"] == "text/event-stream"
-        state, cost = last_row(gateway)
-        assert state == "settled" and 0 < cost < 100_000
+        assert usage is not None and (usage.prompt_tokens, usage.completion_tokens) == (20, 4)
+        assert last_row(gateway) == ("settled", 28_000)
         assert gateway.differences() == []
 
 

@@ -122,6 +122,9 @@ class ReplicateImages:
     def follow(self, first: StepReply, *, stream: bool) -> Following:
         return follow_prediction(first, stream=False)
 
+    def report(self, first: StepReply) -> Step | None:
+        return None
+
     def follow_task(self, first: StepReply, task: TaskAsk) -> Following:
         """As `follow`, and then the pictures themselves where the client wants their bytes."""
         try:
