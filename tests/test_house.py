@@ -52,7 +52,19 @@ TABLES: Mapping[str, str] = {}
 SPEAKS_OF_VENDORS: Mapping[str, tuple[frozenset[str], str]] = {}
 # Names of what is imported where they differ from what is installed.
 INSTALLED_AS = {"yaml": "pyyaml", "tiktoken_ext": "tiktoken", "google": "google-auth", "PIL": "pillow"}
-HEAVY = ("aiohttp", "boto3", "botocore", "genai_prices", "google", "openai", "PIL", "pydantic", "sqlite_utils", "tiktoken", "uvloop")
+HEAVY = (
+    "aiohttp",
+    "boto3",
+    "botocore",
+    "genai_prices",
+    "google",
+    "openai",
+    "PIL",
+    "pydantic",
+    "sqlite_utils",
+    "tiktoken",
+    "uvloop",
+)
 
 
 # --- reading the source ---------------------------------------------------------------------------------------------
@@ -377,7 +389,7 @@ _SKIPPED = frozenset(
 )
 _RUN_HERE = re.compile(r"\.coverage|\.env$|config\.yaml$|[^/]*\.db")  # as .gitignore says
 _SOUNDS = frozenset({".aac", ".flac", ".m4a", ".mp3", ".mp4", ".mpeg", ".mpga", ".ogg", ".wav", ".webm"})
-_BINARY = frozenset({".xz", ".gz", ".png", ".bin", ".db", ".pyc", ".zip", ".lzma"}) | _SOUNDS
+_BINARY = frozenset({".xz", ".gz", ".png", ".bin", ".form", ".db", ".pyc", ".zip", ".lzma"}) | _SOUNDS
 
 
 def own_files() -> Iterator[Path]:
@@ -486,9 +498,9 @@ def test_every_dialect_has_cases() -> None:
 
 
 def test_rows_speak_known_dialects() -> None:
-    from oneapi_cli.dialects.registry import DIALECTS, SPEAKERS
+    from oneapi_cli.dialects.registry import DIALECTS, SPEAKERS, TASKS
 
-    known = {*DIALECTS, *SPEAKERS}
+    known = {*DIALECTS, *SPEAKERS, *TASKS}
     assert_none([f"{n}: {spoken}" for n, row in _vendors().items() for spoken in row.speaks if spoken not in known])
 
 

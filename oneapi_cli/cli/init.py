@@ -30,6 +30,9 @@ channels:
 """
 _TAIL = """  # - {name: azure, type: azure, api_key: '${AZURE_OPENAI_API_KEY:-}', optional: true,
   #    base_url: https://NAME.openai.azure.com, api_version: v1, models: {gpt-4o: my-deployment}}
+  # - {name: bedrock, type: bedrock, region: us-east-1, models: [claude-sonnet-4-6]}   # what the AWS chain finds
+  # - {name: vertex, type: vertex, project: my-project, models: [gemini-2.5-flash]}     # default credentials
+  # - {name: ollama, type: ollama, models: ['*'], prices: {'*': {free: true}}}
   # - {name: local, type: openai-compatible, base_url: http://127.0.0.1:8080/v1, models: ['*'],
   #    prices: {'*': {free: true}}}
 
@@ -92,7 +95,9 @@ def config_text(vendors: Mapping[str, Vendor], environ: Mapping[str, str]) -> st
     found = [vendor for vendor in vendors.values() if vendor.key_env and environ.get(vendor.key_env)]
     asleep = [vendor for vendor in vendors.values() if vendor.key_env and vendor.base and vendor not in found]
     keyless = [vendor for vendor in vendors.values() if vendor.auth == "demo"]
-    awake = [vendor for vendor in found if vendor.base and "{" not in vendor.base]
+    reachable = [vendor for vendor in found if vendor.base and "{" not in vendor.base]
+    # Of a vendor's two formats behind one key the first is enough: its own.
+    awake = [vendor for vendor in reachable if vendor is next(v for v in reachable if v.key_env == vendor.key_env)]
     lines = [_channel(vendor) for vendor in (*awake, *keyless)]
     lines.append("  # Each of these wakes up when its comment sign goes and its key is set:\n")
     lines += [_comment(vendor) for vendor in asleep if "{" not in vendor.base]

@@ -30,6 +30,7 @@ class MediaRelay(Relay):
     """A `Relay` for what is not only JSON."""
 
     def outgoing(self, limit: int | None) -> Outgoing:
+        """The client's JSON, or its form as runs of the bytes that it lies in, under its own boundary."""
         wanted, upload = self._order.wanted, self._order.upload
         if upload is None:
             going = super().outgoing(limit)

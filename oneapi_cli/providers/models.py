@@ -17,6 +17,7 @@ from functools import lru_cache
 import msgspec
 
 from ..values.vendor import Traits
+from .models_bedrock import BEDROCK
 from .models_claude import CLAUDE
 from .replicate_models import prediction_inputs
 
@@ -153,6 +154,7 @@ _OPENAI: tuple[tuple[str, Traits], ...] = (
 # Sources: each vendor's page of models, by way of the public models.dev catalogue (2026-11).
 _OTHERS: tuple[tuple[str, Traits], ...] = (
     *CLAUDE,
+    *BEDROCK,
     (r"gemini-.*(?:image|tts|live|embedding|audio|robotics|omni|banana)", Traits()),
     # Their thoughts are billed as output and stand in no stream of OpenAI's format, nor in its `completion_tokens`.
     # Neither a system instruction nor a schema: https://ai.google.dev/gemma/docs/core/prompt-structure (2026-11)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -191,9 +192,9 @@ def _converse_block(block: Object, role: str, asked: Asked) -> None:
         asked.results.append(GivenResult(result["toolUseId"], "", leaves_of([t for t in texts if t is not None])))
         for part in result["content"]:
             asked.media += _converse_media(part)
-    plain = (block.get("document") or {}).get("source") or {}
-    if "text" in plain or "content" in plain:
-        asked.user += [plain["text"]] if "text" in plain else [part["text"] for part in plain["content"]]
+    document = block.get("document") or {}
+    if document.get("format") in ("txt", "md", "csv", "html"):
+        asked.user.append(base64.b64decode(document["source"]["bytes"]).decode())
     else:
         asked.media += _converse_media(block)
 

@@ -65,19 +65,18 @@ def _responses(body: Object) -> Iterator[str]:
     tools = [tool["name"] for tool in body.get("tools") or () if tool["type"] == "function"]
     yield from _names(_NAME, tools)
     given = body.get("input")
-    made: set[str] = set()
-    answered: set[str] = set()
+    open_calls: set[str] = set()
     for number, item in enumerate(given if isinstance(given, list) else ()):
         if item.get("type") in ("function_call", "custom_tool_call"):
-            if not item["call_id"] or len(item["call_id"]) > 64 or item["call_id"] in made:
+            if not item["call_id"] or len(item["call_id"]) > 64 or item["call_id"] in open_calls:
                 yield f"input[{number}] has call id {item['call_id']!r}"
-            made.add(item["call_id"])
+            open_calls.add(item["call_id"])
         elif item.get("type") in ("function_call_output", "custom_tool_call_output"):
-            if item["call_id"] not in made:
-                yield f"input[{number}] answers {item['call_id']!r}, which was not made"
-            answered.add(item["call_id"])
-    if made - answered:
-        yield f"{sorted(made - answered)} are never answered"
+            if item["call_id"] not in open_calls:
+                yield f"input[{number}] answers {item['call_id']!r}, which is not open"
+            open_calls.discard(item["call_id"])
+    if open_calls:
+        yield f"{sorted(open_calls)} are never answered"
     if not given:
         yield "input is empty"
 

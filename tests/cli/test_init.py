@@ -92,7 +92,7 @@ def test_every_comment_is_a_channel_once_it_wakes_up(tmp_path: Path) -> None:
     file.write_text(re.sub(r"^  # (- \{|   \w)", r"  \1", asleep, flags=re.MULTILINE))
     environ = {row.key_env: "k" for row in VENDORS.values() if row.key_env}
     served = {channel.name for channel in load(file, VENDORS, resolve=True, environ=environ).channels}
-    assert served == {*ROWS, "demo", "azure", "local"}
+    assert served == {*ROWS, "demo", "azure", "bedrock", "vertex", "ollama", "local"}
 
 
 # --- config ---------------------------------------------------------------------------------------------------------

@@ -614,7 +614,7 @@ async def test_gemini_images(tmp_path: Path) -> None:
 class Bad:
     name: str
     member: str
-    fields: Mapping[str, str]
+    fields: Mapping[str, Any]
     files: Mapping[str, bytes] = field(default_factory=dict)
     json: bool = False
     path: str = "/images/edits"
@@ -648,7 +648,7 @@ BAD = [
         json=True,
         path="/images/generations",
         code="n_not_within_range",
-    ),  # type: ignore[dict-item]
+    ),
     Bad(
         "json: size",
         "size",

@@ -26,6 +26,7 @@ from oneapi_cli.routing.health import Health
 from oneapi_cli.server.connection import ClientPresence
 from oneapi_cli.values.asks import Ask, Call, Head
 from oneapi_cli.values.errors import Overloaded
+from oneapi_cli.values.uploads import Upload
 from oneapi_cli.values.vendor import Channel, PriceLine, Timeouts
 from tests.ledger.kit import Till, add_token, till
 
@@ -98,6 +99,9 @@ class Bytes:
 
     async def read(self) -> bytes:
         return self._data
+
+    async def read_form(self, content_type: str) -> Upload:
+        raise NotImplementedError("these tests send JSON")
 
 
 def whole(usage: Mapping[str, Any] | None = USAGE, text: str = "one two three", status: int = 200) -> ScriptedReply:

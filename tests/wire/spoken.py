@@ -370,7 +370,9 @@ def _responses_items(reply: Spoken) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for number, block in enumerate(reply.blocks):
         if block.kind == "text":
-            part = {"type": "output_text", "text": block.text, "annotations": [], "logprobs": []}
+            cited = {"type": "url_citation", "url": "https://e.org/", "title": "E", "start_index": 0, "end_index": 1}
+            sources = [cited] if reply.marks["e"] else []
+            part = {"type": "output_text", "text": block.text, "annotations": sources, "logprobs": []}
             items.append({"id": f"msg_{number}", "type": "message", "role": "assistant", "content": [part]})
         elif block.kind == "thinking":
             summary = [{"type": "summary_text", "text": block.text}]
@@ -434,7 +436,7 @@ def responses_stream(reply: Spoken, draw: Draw) -> bytes:
     for index, item in enumerate(items):
         events += _responses_events(item, index, draw)
         if reply.marks["c"]:
-            events.append({"type": "response.something.new", "output_index": index})
+            events += [{"type": "response.something.new", "output_index": index}, {"type": "keepalive"}]
     response = _response(reply, [] if reply.marks["d"] else items, "ended")
     events.append({"type": f"response.{response['status']}", "response": response})
     numbered = [{**event, "sequence_number": number} for number, event in enumerate(events)]
@@ -448,7 +450,8 @@ def _responses_events(item: dict[str, Any], index: int, draw: Draw) -> list[dict
     def prose(family: str, name: str, part: dict[str, Any], around: str) -> None:
         at = {**place, name: 0}
         events.append({"type": f"response.{around}.added", **at, "part": {**part, "text": ""}})
-        more = [{"type": f"response.{family}.delta", **at, "delta": each} for each in draw(pieces(part["text"]))]
+        padded = {**at, "obfuscation": "x7"} if draw(st.booleans()) else at
+        more = [{"type": f"response.{family}.delta", **padded, "delta": each} for each in draw(pieces(part["text"]))]
         events.extend(more)
         events.append({"type": f"response.{family}.done", **at, "text": part["text"]})
         events.append({"type": f"response.{around}.done", **at, "part": part})
@@ -461,14 +464,17 @@ def _responses_events(item: dict[str, Any], index: int, draw: Draw) -> list[dict
         events.append({"type": f"{family}.done", **place, "name": item["name"], "arguments": item["arguments"]})
     elif item["type"] == "message":
         prose("output_text", "content_index", item["content"][0], "content_part")
+        for number, annotation in enumerate(item["content"][0]["annotations"]):
+            added = {**place, "content_index": 0, "annotation_index": number, "annotation": annotation}
+            events.insert(-2, {"type": "response.output_text.annotation.added", **added})
     elif item["type"] == "reasoning" and item["summary"]:
         prose("reasoning_summary_text", "summary_index", item["summary"][0], "reasoning_summary_part")
     elif item["type"] == "reasoning":
         prose("reasoning_text", "content_index", item["content"][0], "content_part")
     elif item["type"] == "web_search_call":
         events += [{"type": f"response.web_search_call.{word}", **place} for word in ("in_progress", "completed")]
-    added = {"type": "response.output_item.added", "output_index": index, "item": {**empty, "status": "in_progress"}}
-    return [added, *events, {"type": "response.output_item.done", "output_index": index, "item": item}]
+    begun = {"type": "response.output_item.added", "output_index": index, "item": {**empty, "status": "in_progress"}}
+    return [begun, *events, {"type": "response.output_item.done", "output_index": index, "item": item}]
 
 
 # --- Google ---------------------------------------------------------------------------------------------------------
@@ -488,6 +494,10 @@ def _gemini_part(block: Block, *, ids: bool) -> list[dict[str, Any]]:
     return [
         {"executableCode": {"language": "PYTHON", "code": "print(1)"}},
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n"}},
+        {"toolCall": {"id": block.id, "toolType": "FILE_SEARCH"}, "thoughtSignature": "c2ln"},
+        {"toolResponse": {"id": block.id, "toolType": "FILE_SEARCH"}},
+        {"text": "", "thoughtSignature": "c2ln"},
+        {"partFromTheFuture": {"a": 1}},
     ]
 
 
@@ -616,7 +626,8 @@ def _bedrock_events(part: dict[str, Any], index: int, draw: Draw) -> list[tuple[
     elif "reasoningContent" in part and "reasoningText" in part["reasoningContent"]:
         thought = part["reasoningContent"]["reasoningText"]
         deltas = [{"reasoningContent": {"text": piece}} for piece in draw(pieces(thought["text"]))]
-        deltas.append({"reasoningContent": {"signature": thought["signature"]}})
+        if draw(st.booleans()):  # models of other makers do not sign
+            deltas.append({"reasoningContent": {"signature": thought["signature"]}})
     elif "reasoningContent" in part:
         deltas = [{"reasoningContent": part["reasoningContent"]}]
     elif "toolUse" in part:
@@ -628,6 +639,8 @@ def _bedrock_events(part: dict[str, Any], index: int, draw: Draw) -> list[tuple[
         result = part["toolResult"]
         start = {"toolResult": {name: value for name, value in result.items() if name != "content"}}
         deltas = [{"toolResult": result["content"]}]
+    if start is None and draw(st.booleans()):
+        start = {}
     events = [("contentBlockStart", {**at, "start": start})] if start is not None else []
     events += [("contentBlockDelta", {**at, "delta": delta}) for delta in deltas]
     return [*events, ("contentBlockStop", at)]
