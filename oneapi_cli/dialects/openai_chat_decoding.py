@@ -26,6 +26,7 @@ from .dialect import VendorError
 from .openai_chat_choice import ChoiceReader
 from .openai_chat_words import failure_in, sources_in, usage_in
 from .openai_errors import error_in
+from .openai_fields import MOST_OUTPUTS
 from .openai_stream import DONE
 from .parts import collect
 
@@ -141,7 +142,7 @@ class ChatDecoder:
 
     def _reader(self, choice: Mapping[str, Any], place: int) -> ChoiceReader:
         index = choice.get("index")
-        number = index if isinstance(index, int) else place
+        number = index if isinstance(index, int) and 0 <= index < MOST_OUTPUTS else place
         reader = self._readers.get(number)
         if reader is None:
             reader = self._readers[number] = ChoiceReader(number)

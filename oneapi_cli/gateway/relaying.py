@@ -50,6 +50,7 @@ class Relay:
         return self._offer.candidate.channel.quirks
 
     def outgoing(self, limit: int | None) -> Outgoing:
+        """The client's own bytes with what must change in them."""
         wanted = self._order.wanted
         self._hides_usage = wanted.stream and self._quirks.stream_usage and not wanted.usage_asked
         change = change_for(self._offer, limit, add_usage=self._hides_usage)

@@ -783,6 +783,12 @@ def test_several_choices_end_in_order() -> None:
     assert [choice.finish for choice in reply.choices] == ["stop", "length"]
 
 
+@pytest.mark.parametrize("index", [-1, 10**9, 10**30, "0", None])
+def test_an_index_out_of_reason_is_none(index: Any) -> None:
+    events = events_of([delta(index=index, content="A"), delta("stop", index=index)])
+    assert {event.choice for event in events if isinstance(event, Finished | Delta)} == {0}
+
+
 def test_log_probabilities_come_with_their_text() -> None:
     first = {"content": [{"token": "<"}], "refusal": None}
     second = {"content": [{"token": "b>"}], "refusal": None}

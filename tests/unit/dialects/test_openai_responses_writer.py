@@ -533,7 +533,7 @@ def test_a_call_that_broke_off_is_not_handed_out() -> None:
 # --- the official client --------------------------------------------------------------------------------------------
 
 
-_HTTP: Any = sys.modules[openai.Timeout.__module__.partition(".")[0]]  # the HTTP library that the package brings
+_HTTP: Any = sys.modules[openai.DefaultHttpxClient.__bases__[0].__module__]  # the HTTP library that the package brings
 
 
 def client_for(body: bytes, content_type: str) -> openai.OpenAI:
