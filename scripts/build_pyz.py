@@ -48,6 +48,8 @@ EPOCH = "315576000"
 LEFT_OUT_FOLDERS = frozenset({"__pycache__", "tests", "test", "testing", "bin"})
 LEFT_OUT_SUFFIXES = frozenset({".pyc", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h", ".cpp", ".hash", ".md5"})
 LEFT_OUT_RECORDS = frozenset({"RECORD", "REQUESTED", "INSTALLER", "direct_url.json"})
+# botocore describes some four hundred services. Its credentials talk to these; our own calls need no description.
+AWS_SERVICES = frozenset({"signin", "sso", "sso-oidc", "sts"})
 
 # Runs under any Python, 2 included: it has to say that it is the wrong one.
 MAIN = """\
@@ -227,6 +229,8 @@ def is_left_out(path: Path) -> bool:
     """path: relative to site-packages."""
     if path.parts[0].endswith(".dist-info"):
         return path.name in LEFT_OUT_RECORDS or "sboms" in path.parts
+    if path.parts[:2] == ("botocore", "data") and len(path.parts) > 3 and path.parts[2] not in AWS_SERVICES:
+        return True
     return not LEFT_OUT_FOLDERS.isdisjoint(path.parts[:-1]) or path.suffix in LEFT_OUT_SUFFIXES
 
 

@@ -119,6 +119,7 @@ class ChatDecoder:
                 error = failure_in({"choices": [choice]})
                 return [*events, *(self._fail(error) if error is not None else ())]
             events += self._reader(choice, place).feed(choice)
+            self._ended_by_usage = False  # usage that more comes after has ended nothing
             counts = counts or choice.get("usage") is not None
         return events + self._count(chunk, choices) if counts else events
 

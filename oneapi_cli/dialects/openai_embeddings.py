@@ -33,7 +33,14 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
     if raw[:1] not in (b'"', b"["):
         raise wrong("input", "must be a string or an array")
     unknown, unpriceable = media_members(fields, "input")
-    return Wanted(dialect=NAME, model=model, unknown=fields.unknown(KNOWN) + unknown, unpriceable=unpriceable)
+    return Wanted(
+        dialect=NAME,
+        model=model,
+        unknown=fields.unknown(KNOWN) + unknown,
+        unpriceable=unpriceable,
+        fees={"input_characters": len(raw)},
+        counted=(("input_tokens",), ("input_characters",), ("requests",)),
+    )
 
 
 def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:

@@ -73,6 +73,7 @@ class ResponsesDecoder:
         self._by_index: dict[int, _Item] = {}
         self._by_id: dict[str, _Item | None] = {}
         self._spoken: tuple[_Item, int] | None = None  # whose words the open text or refusal are
+        self._latest = -1  # the key of the last item that has said something
         self._is_over = False
         self._has_begun = False
 
@@ -109,8 +110,8 @@ class ResponsesDecoder:
             return []
         self._has_begun = True
         created = response.get("created_at")
-        seconds = int(created) if isinstance(created, int | float) else 0
-        return [Started(id=str(response.get("id") or ""), model=str(response.get("model") or ""), created=seconds)]
+        at = int(created) if isinstance(created, int | float) else 0
+        return [Started(id=str(response.get("id") or ""), model=str(response.get("model") or ""), created=at)]
 
     def _end(self, kind: str, event: Json) -> list[Event]:
         response = event.get("response")
@@ -202,7 +203,7 @@ class ResponsesDecoder:
         known.is_done = True
         kind = known.kind = item.get("type") or known.kind
         if kind not in ("message", "reasoning"):
-            self._spoken = None
+            self._spoken, self._latest = None, max(self._latest, known.key)
         if kind == "message":
             return self._whole_message(known, item)
         if kind == "reasoning":
@@ -240,7 +241,7 @@ class ResponsesDecoder:
         """The end of other prose than this, which goes on."""
         if self._spoken is not None and self._spoken[0] is known and self._spoken[1] == number:
             return []
-        self._spoken = (known, number)
+        self._spoken, self._latest = (known, number), max(self._latest, known.key)
         return self._writer.end_prose()
 
     def _whole_text(self, event: Json) -> list[Event]:
@@ -275,7 +276,9 @@ class ResponsesDecoder:
         return self._cite(self._item(event), event.get("content_index") or 0, event.get("annotation"))
 
     def _cite(self, known: _Item, number: int, annotation: object) -> list[Event]:
-        """A source of the text that is open; of one that is over, too late."""
+        """A source of the text that is open; of one that is over, too late; of one to come, not yet."""
+        if number not in known.said:
+            return []
         known.cited[number] = known.cited.get(number, 0) + 1
         is_open = self._spoken is not None and self._spoken[0] is known and self._spoken[1] == number
         if not isinstance(annotation, dict) or not is_open:
@@ -322,26 +325,24 @@ class ResponsesDecoder:
         return self._turn_to(known, _THOUGHT) + self._writer.thinking(delta)
 
     def _whole_thought(self, known: _Item, item: Json) -> list[Event]:
-        """Its text where no delta told it, and its seal."""
+        """Its text where no delta told it, and its seal; not behind what it led to, where it would seal nothing."""
         thought = read_reasoning(item)
         is_open = self._spoken is not None and self._spoken[0] is known
         self._spoken = None
         if thought is None:
             return self._writer.end_prose()
-        found: list[Event] = []
-        if not known.thought:
-            found = self._writer.end_prose() + self._writer.thinking(thought.text)
-        elif not is_open:  # told before something else began: its seal stands alone
-            found = self._writer.end_prose()
+        if known.key < self._latest and not is_open:
+            return []
+        told = self._writer.end_prose() + self._writer.thinking(thought.text) if not known.thought else []
         if thought.sealed is not None:
-            return found + self._writer.seal(thought.sealed)
-        return found + self._writer.end_prose()
+            return told + self._writer.seal(thought.sealed)
+        return told + self._writer.end_prose()
 
     # --- calls ---
 
     def _call(self, known: _Item, item: Json) -> list[Event]:
         id = str(item.get("call_id") or item.get("id") or "")
-        self._spoken = None
+        self._spoken, self._latest = None, max(self._latest, known.key)
         custom = known.kind == "custom_tool_call"
         begun = self._writer.call(known.key, id=id, name=str(item.get("name") or ""), custom=custom)
         return begun + self._writer.arguments(known.key, "".join(known.arguments))

@@ -17,13 +17,17 @@ import oneapi_cli.dialects.openai_moderations as openai_moderations
 import oneapi_cli.dialects.openai_responses as openai_responses
 import oneapi_cli.dialects.openai_speech as openai_speech
 import oneapi_cli.dialects.replicate_chat as replicate_chat
+import oneapi_cli.dialects.rerank as rerank
 import oneapi_cli.dialects.tasks.gemini_images as gemini_images
 import oneapi_cli.dialects.tasks.imagen as imagen
 import oneapi_cli.dialects.tasks.replicate_images as replicate_images
 
 from .dialect import Dialect, Follower, Listener, Speaker, TaskSpeaker
+from .gemini_embedding import batch, one
 from .openai_image_edits import edits, variations
 from .openai_transcriptions import transcriptions, translations
+from .tasks.embeddings import EMBEDDERS
+from .tasks.reranking import RERANKERS
 from .tasks.uploads import FormDialect
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -40,6 +44,9 @@ DIALECTS: Mapping[str, Dialect] = {
     openai_speech.NAME: openai_speech,
     transcriptions.NAME: transcriptions,
     translations.NAME: translations,
+    one.NAME: one,
+    batch.NAME: batch,
+    rerank.NAME: rerank,
 }
 
 FORMS: Mapping[str, FormDialect] = {each.NAME: each for each in (edits, variations, transcriptions, translations)}
@@ -83,6 +90,6 @@ _PICTURES: tuple[TaskSpeaker, ...] = (
     replicate_images.variations,
 )
 
-TASKS: Mapping[str, TaskSpeaker] = {each.NAME: each for each in _PICTURES}
+TASKS: Mapping[str, TaskSpeaker] = {each.NAME: each for each in (*_PICTURES, *EMBEDDERS, *RERANKERS)}
 """Vendors' own ways of doing what the doors that are no conversation ask for (`tasks/`), by dialect; the door is their
 `SURFACE`. Their way to the gateway is `gateway/tasking.py`."""

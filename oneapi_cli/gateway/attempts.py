@@ -36,6 +36,8 @@ from .translating import Translation
 from .watch import ClientLeft
 from .ways import OpenStream, Outgoing, Way, WholeReply
 
+AT_ONCE = 16
+"""Calls of one request that are under way together."""
 NOTES = "X-Oneapi-Notes"
 NOTES_BYTES = 1024
 
@@ -190,7 +192,8 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     bodies = (going.body, *going.more)
     calls = [await encode_call(ask, offer, meter, key, replace(going, body=body, more=())) for body in bodies]
     meter.begin(offer, going.notes)
-    work = [_one_of_several(call, offer, key, way, meter) for call in calls]
+    turn = asyncio.Semaphore(AT_ONCE)
+    work = [_one_of_several(call, offer, key, way=way, meter=meter, turn=turn) for call in calls]
     found = await asyncio.gather(*work, return_exceptions=True)
     if (bug := next((each for each in found if _is_bug(each)), None)) is not None:
         raise bug
@@ -210,8 +213,15 @@ def _is_bug(found: object) -> TypeGuard[BaseException]:
     return isinstance(found, BaseException) and not isinstance(found, UpstreamFault)
 
 
-async def _one_of_several(call: Call, offer: Offer, key: str, way: Way, meter: Meter) -> StepReply:
-    """One of the calls, followed to its end. Raises UpstreamFault; left early, it is called off."""
+async def _one_of_several(
+    call: Call, offer: Offer, key: str, *, way: Way, meter: Meter, turn: asyncio.Semaphore
+) -> StepReply:
+    """One of the calls in its turn, followed to its end. Raises UpstreamFault; left early, it is called off."""
+    async with turn:
+        return await _followed_to_its_end(call, offer, key, way=way, meter=meter)
+
+
+async def _followed_to_its_end(call: Call, offer: Offer, key: str, *, way: Way, meter: Meter) -> StepReply:
     gate = meter.gate
     secrets = (key, *offer.candidate.channel.headers.values())
     stepper = Stepper(call, offer, key, gate, way=way, undoing=meter.undoing)

@@ -57,7 +57,7 @@ def known_usage(order: Order, offer: Offer | None, scanner: StreamScanner | None
 
     What was known before sending (characters, seconds) is no estimate, where the model is priced by it.
     """
-    if offer is None or order.wanted.dialect not in MEDIA:
+    if offer is None or not order.wanted.counted:
         return None
     sheet, counts = offer.card.sheet(offer.at, {}), order.measure.counts
     if counts and any(sheet.covers(unit) for unit in counts):

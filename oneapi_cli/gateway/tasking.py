@@ -22,7 +22,7 @@ from ..values.uploads import Form
 from .plan import Offer, Order
 from .ways import OpenStream, Outgoing, WholeReply
 
-MOST_CALLS = 64
+MOST_CALLS = 2_048
 """Of one request, to one vendor."""
 
 _anything = msgspec.json.Decoder()

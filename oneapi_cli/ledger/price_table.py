@@ -124,6 +124,30 @@ GOOGLE_ROWS = (
     ),
 )
 
+_BEDROCK = "https://aws.amazon.com/bedrock/pricing/"
+_VOYAGE = "https://docs.voyageai.com/docs/pricing"
+
+
+def _vectors(book: str, model: str, rates: Mapping[str, str], source: str) -> Row:
+    return Row(books=(book,), models=(model,), rates=rates, source=source, checked="2025-11")
+
+
+VECTOR_ROWS = (
+    _vectors("cohere", "embed-english-*", {"input": "0.10"}, "https://cohere.com/pricing"),
+    _vectors("cohere", "embed-multilingual-*", {"input": "0.10"}, "https://cohere.com/pricing"),
+    _vectors("cohere", "rerank-v3.5", {"rerank_search": "0.002"}, "https://cohere.com/pricing"),
+    _vectors("cohere", "rerank-*-v3.0", {"rerank_search": "0.002"}, "https://cohere.com/pricing"),
+    _vectors("aws", "cohere.embed-*-v3", {"input": "0.10"}, _BEDROCK),
+    _vectors("aws", "cohere.rerank-v3-5*", {"rerank_search": "0.002"}, _BEDROCK),
+    _vectors("aws", "amazon.rerank-v1*", {"rerank_search": "0.001"}, _BEDROCK),
+    _vectors("voyageai", "rerank-2.5", {"input": "0.05"}, _VOYAGE),
+    _vectors("voyageai", "rerank-2.5-lite", {"input": "0.02"}, _VOYAGE),
+    _vectors("voyageai", "rerank-2", {"input": "0.05"}, _VOYAGE),
+    _vectors("voyageai", "rerank-2-lite", {"input": "0.02"}, _VOYAGE),
+    _vectors("google", "text-embedding-00*", {"million_characters": "0.025"}, _VERTEX),
+    _vectors("google", "text-multilingual-embedding-*", {"million_characters": "0.025"}, _VERTEX),
+)
+
 XAI_ROWS = (
     _per_image("0.07", "grok-2-image*", book="x-ai", source="https://docs.x.ai/docs/models", checked="2025-11"),
 )
@@ -170,7 +194,7 @@ DEMO_ROWS = (
     _demo("demo-transcribe", {"audio_minute": "0.006"}),
 )
 
-ROWS = (*OPENAI_ROWS, *GOOGLE_ROWS, *XAI_ROWS, *REPLICATE_ROWS, *DEMO_ROWS)
+ROWS = (*OPENAI_ROWS, *GOOGLE_ROWS, *VECTOR_ROWS, *XAI_ROWS, *REPLICATE_ROWS, *DEMO_ROWS)
 
 
 def own_card(books: Iterable[str], model: str) -> Card | None:

@@ -10,6 +10,7 @@ RESPONSES = {"openai_responses": "/responses"}
 MESSAGES = {"anthropic_messages": "/messages"}
 """Anthropic's format, for vendors that keep it beside OpenAI's below the same `/v1`. Others have an address of its own
 for it."""
+RERANK = {"rerank": "/rerank"}
 IMAGES = {"openai_images": "/images/generations"}
 EDITS = {"openai_image_edits": "/images/edits"}
 VARIATIONS = {"openai_image_variations": "/images/variations"}
@@ -17,4 +18,4 @@ SPEECH = {"openai_speech": "/audio/speech"}
 TRANSCRIPTIONS = {"openai_transcriptions": "/audio/transcriptions"}
 TRANSLATIONS = {"openai_translations": "/audio/translations"}
 MEDIA = IMAGES | EDITS | VARIATIONS | SPEECH | TRANSCRIPTIONS | TRANSLATIONS
-ALL = CHAT | COMPLETIONS | EMBEDDINGS | MODERATIONS | RESPONSES | MEDIA
+ALL = CHAT | COMPLETIONS | EMBEDDINGS | MODERATIONS | RESPONSES | MEDIA | RERANK

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from ..values.vendor import Channel
 
 _CLAUDE = re.compile(r"claude|(?:^|[./:])anthropic\.", re.IGNORECASE)
+_EMBEDS = re.compile(r"embed|gecko", re.IGNORECASE)
+_RERANKS = re.compile(r"rerank", re.IGNORECASE)
 _DRAWS = re.compile(r"image|banana", re.IGNORECASE)
 _IMAGEN = re.compile(r"imagen|imagegeneration", re.IGNORECASE)
 _GEMINI = re.compile(r"gemini|gemma|learnlm|imagen|embedding", re.IGNORECASE)
@@ -28,7 +30,12 @@ def spoken(channel: Channel, model_sent: str) -> Mapping[str, str]:
 
 
 def _bedrock(model: str) -> frozenset[str]:
-    """Claude's own body at InvokeModel as well; every other chat model by Converse."""
+    """Claude's own body at InvokeModel as well; every other chat model by Converse; what makes vectors or ranks is
+    invoked."""
+    if _RERANKS.search(model):
+        return frozenset({"bedrock_rerank"})
+    if _EMBEDS.search(model):
+        return frozenset({"bedrock_embeddings"})
     return _BEDROCK_CLAUDE if _CLAUDE.search(model) else _BEDROCK_OTHERS
 
 
@@ -39,12 +46,16 @@ def _vertex(model: str) -> frozenset[str]:
     name = model.rsplit("/", 1)[-1]
     if _IMAGEN.search(name):
         return _IMAGENS
+    if _EMBEDS.search(name):
+        return frozenset({"vertex_embeddings"})
     return _googles(name) if _GEMINI.search(name) else _VERTEX_PARTNERS
 
 
 def _gemini(model: str) -> frozenset[str]:
     """Imagen draws by `predict`, everything else is asked to generate content."""
     name = model.rsplit("/", 1)[-1]
+    if _EMBEDS.search(name):
+        return frozenset({"gemini_embeddings", "gemini_embed", "gemini_batch_embed"})
     return _IMAGENS if _IMAGEN.search(name) else _googles(name)
 
 

@@ -48,6 +48,8 @@ RELAYED = {
     "/v1/audio/speech": "openai_speech",
     "/v1/audio/transcriptions": "openai_transcriptions",
     "/v1/audio/translations": "openai_translations",
+    "/v1/rerank": "rerank",
+    "/v2/rerank": "rerank",
 }
 
 GET, POST = ("GET",), ("POST",)
@@ -78,15 +80,18 @@ SERVED: Mapping[str, tuple[tuple[str, ...], Door]] = {
 
 _COST = re.compile(r"/api/cost/request/([^/]{1,128})\Z")
 _MODEL = re.compile(r"/v1/models/(.{1,512})\Z")
-_GEMINI = re.compile(r"/(?:v1beta|v1)/models/(.{1,256}):(generateContent|streamGenerateContent|countTokens)\Z")
+_GEMINI = re.compile(
+    r"/(?:v1beta|v1)/models/(.{1,256})"
+    r":(generateContent|streamGenerateContent|countTokens|embedContent|batchEmbedContents)\Z"
+)
+_EMBEDS = {"embedContent": "gemini_embed", "batchEmbedContents": "gemini_batch_embed"}
 _GEMINI_MODEL = re.compile(r"/v1beta/models/([^:]{1,256})\Z")
 _STORED = re.compile(r"/v1/responses/([A-Za-z0-9_-]{1,200})(?:/(cancel|input_items))?\Z")
 _TOKEN = re.compile(r"/api/token/([^/]{1,128})/?\Z")
 
 UNBUILT = re.compile(
-    r"/v1/(?:rerank|realtime|oneapi/proxy/.+|edits|files(?:/.*)?|assistants(?:/.*)?"
+    r"/v1/(?:realtime|oneapi/proxy/.+|edits|files(?:/.*)?|assistants(?:/.*)?"
     r"|threads(?:/.*)?|fine_tuning/.+|batches(?:/.*)?|vector_stores(?:/.*)?|videos(?:/.*)?|conversations(?:/.*)?)\Z"
-    r"|/(?:v1beta|v1)/models/.+:(?:embedContent|batchEmbedContents)\Z"
 )
 
 
@@ -120,6 +125,8 @@ def _gemini(model: str, action: str) -> Door:
     """Gemini's paths name the model and what is wanted of it."""
     if action == "countTokens":
         return Door(kind="count", dialect="gemini", param=model)
+    if action in _EMBEDS:
+        return Door(kind="relay", dialect=_EMBEDS[action], params={"model": model}, label=f"/v1beta/models/:{action}")
     stream = "1" if action == "streamGenerateContent" else ""
     params = {"model": model, "stream": stream}
     return Door(kind="relay", dialect="gemini", params=params, label=f"/v1beta/models/:{action}")

@@ -14,7 +14,15 @@ import socket
 from collections.abc import Callable
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import (
+    AddrInfoType,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
@@ -25,6 +33,14 @@ MOST_REDIRECTS = 3
 SECONDS = 15.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NEVER = (
+    ipaddress.ip_network("::/96"),  # IPv4-compatible, long withdrawn
+    ipaddress.ip_network("::ffff:0:0:0/96"),  # IPv4-translated
+    ipaddress.ip_network("64:ff9b:1::/48"),  # a site's own NAT64
+    ipaddress.ip_network("fec0::/10"),  # site-local
+    ipaddress.ip_network("192.0.0.0/24"),  # protocols' own
+)
+"""What no public server has, though not every Python says so."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,7 +57,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             found = inner
-    return found.is_global and not found.is_multicast
+    reserved = any(found in network for network in _NEVER if network.version == found.version)
+    return found.is_global and not found.is_multicast and not reserved
 
 
 class Fetcher:
@@ -95,10 +112,21 @@ class Fetcher:
             raise _refused(host, "is not a public address")
         return place
 
+    def _socket(self, info: AddrInfoType) -> socket.socket:
+        """For the address that is about to be dialled, the last word on it: some spellings of an address (`１２７.0.0.1`)
+        become one only behind our backs, and are resolved by nobody.
+        """
+        family, kind, protocol, _, where = info
+        if not self._public(str(where[0])):
+            raise _Private(where[0])
+        return socket.socket(family, kind, protocol)
+
     def _open(self) -> ClientSession:
         if self._session is None:
             self._session = ClientSession(
-                connector=TCPConnector(resolver=_Resolver(self._public), limit=32, use_dns_cache=False),
+                connector=TCPConnector(
+                    resolver=_Resolver(self._public), limit=32, use_dns_cache=False, socket_factory=self._socket
+                ),
                 cookie_jar=DummyCookieJar(),
                 timeout=ClientTimeout(total=None, connect=SECONDS),
                 trust_env=False,

@@ -72,7 +72,7 @@ class VertexEmbeddings:
         parameters = {name: value for name, value in asked.extras.items() if name not in self._INSTANCE}
         if asked.dimensions is not None:
             parameters["outputDimensionality"] = asked.dimensions
-        most = 1 if "gemini" in task.model else 250
+        most = 1 if _ONE_A_CALL.match(task.model) else 250
         return [
             {"instances": [{"content": text, **of_each} for text in texts]}
             | ({"parameters": parameters} if parameters else {})
@@ -100,9 +100,9 @@ class BedrockEmbeddings:
     NAME, SURFACE, PARTIAL = "bedrock_embeddings", SURFACE, False
 
     def encode_task(self, task: TaskAsk) -> _Bodies:
-        if "cohere" in task.model:
+        if _COHERES.search(task.model):
             return _cohere_bodies(embedding_of(task, resizes="v4" in task.model), named={}), ()
-        if "nova" in task.model:
+        if _NOVA.search(task.model):
             return [_nova(text, asked) for asked in [embedding_of(task)] for text in asked.texts], ()
         asked = embedding_of(task, resizes="embed-text-v1" not in task.model)
         more = {"dimensions": asked.dimensions} if asked.dimensions is not None else {}
@@ -208,6 +208,10 @@ EMBEDDERS = (
 )
 
 _SPACE = re.compile(r"\s")
+_ONE_A_CALL = re.compile(r"gemini-embedding")
+# Ids on Bedrock name the maker, behind a region's prefix or an ARN: `us.cohere.embed-v4:0`.
+_COHERES = re.compile(r"(?:^|[./])cohere\.")
+_NOVA = re.compile(r"(?:^|[./])amazon\.nova")
 
 
 def _cohere_bodies(asked: Embedding, named: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from pydantic import TypeAdapter
 
 from oneapi_cli.dialects.openai_responses import encode_request
@@ -34,7 +34,7 @@ from oneapi_cli.values.conversation import (
 from oneapi_cli.values.errors import BadRequest
 from oneapi_cli.values.vendor import Quirks, Traits
 
-PARAMS: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsNonStreaming)
+PARAMS: TypeAdapter[Any] = TypeAdapter(ResponseCreateParamsBase)
 REASONER = Traits(reasoning=True, system_role="developer", dropped=("temperature", "top_p"))
 SIGNED = Opaque(dialect="anthropic_messages", data={"signature": "c2ln"})
 LONG = "toolu_" + "x" * 70
