@@ -149,9 +149,9 @@ def _as_function_call(message: Json) -> None:
 
 
 def _add_media(message: Json, media: Iterable[Media], head: ReplyHead) -> None:
-    pictures, sounds = [], []
-    for each in media:
-        (pictures if each.kind == "image" else sounds if each.kind == "audio" else []).append(each)
+    given = tuple(media)
+    pictures = [each for each in given if each.kind == "image"]
+    sounds = [each for each in given if each.kind == "audio"]
     if pictures:
         message["images"] = [image_entry(each, number) for number, each in enumerate(pictures)]
     sound = audio_of([each.data for each in sounds], "".join(each.transcript for each in sounds))

@@ -87,13 +87,12 @@ class ChoiceReader:
     def feed(self, choice: Fields, *, whole: bool = False) -> list[Event]:
         """One element of `choices`. whole: its message is all there is, so every call in it is one."""
         delta = choice.get("delta") or choice.get("message")
-        events: list[Event] | None = []
+        events: list[Event] = []
         if isinstance(delta, dict):
             if choice.get("logprobs") is not None:
                 self._logprobs = _merged(self._logprobs, choice["logprobs"])
-            events = self._more_text(delta) if len(delta) == 1 and self._open == "text" else None
-            if events is None:
-                events = self._delta(delta, whole=whole)
+            more = self._more_text(delta) if len(delta) == 1 and self._open == "text" else None
+            events = self._delta(delta, whole=whole) if more is None else more
         if choice.get("finish_reason"):
             self._ending = choice if has_finished(choice) else self._ending
         return events
@@ -196,8 +195,8 @@ class ChoiceReader:
         if thinking is not None:
             pieces = thinking if isinstance(thinking, list) else [{"text": thinking}]
             texts = (piece.get("text") for piece in pieces if isinstance(piece, Mapping))
-            text = "".join(text for text in texts if isinstance(text, str))
-            return self._thought(text) if text else []
+            thought = "".join(each for each in texts if isinstance(each, str))
+            return self._thought(thought) if thought else []
         if "image_url" in part:
             image = image_of(part)
             return [] if image is None else self._leave() + self._writer.media(image)

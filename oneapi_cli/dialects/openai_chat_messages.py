@@ -205,7 +205,7 @@ class _Writer:
         return [self._part(part) for part in parts if isinstance(part, Text | Media)]
 
     def _part(self, part: Text | Media) -> Message:
-        found = {"type": "text", "text": part.text} if isinstance(part, Text) else self._media(part)
+        found: Message = {"type": "text", "text": part.text} if isinstance(part, Text) else self._media(part)
         if part.cache is not None and self._marks:
             found["cache_control"] = {"type": "ephemeral", **({"ttl": part.cache.ttl} if part.cache.ttl else {})}
         return found

@@ -5,6 +5,8 @@ Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-1
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
 from ..values.vendor import Quirks
 from .dialect import ReplyReading
@@ -13,6 +15,7 @@ from .openai_errors import decode_error, encode_error, encode_error_event
 from .openai_family import measure as _measure
 from .openai_family import media_members
 from .openai_fields import Fields, model_of, required, wrong
+from .openai_media import texts_in
 from .openai_rewriting import Rewriting
 from .openai_usage import read_usage
 
@@ -44,8 +47,11 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
 
 
 def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:
-    """How large the input can be at most."""
-    return _measure(body, "input", texts=texts)
+    """How large the input can be at most. What is beside it is a setting, which no model reads."""
+    bound = _measure(body, "input", texts=texts)
+    if not texts:
+        return bound
+    return replace(bound, texts=tuple(texts_in(Fields(body, _READ).raw("input") or b"null")))
 
 
 def rewrite(body: bytes, wanted: Wanted, change: Change) -> tuple[bytes, tuple[str, ...]]:

@@ -68,6 +68,13 @@ class Writer:
             self._usage = event.usage
         return found
 
+    def frame(self, event: Delta) -> bytes:
+        """An event that is nothing but more of an open text, as it is on the wire; b"" where there is more to it."""
+        kind = self._prose.get(event.index)
+        if kind is None or not event.text or event.logprobs is not None or event.choice or self._calls.is_waiting:
+            return b""
+        return self._messages.frame(kind, event.text)
+
     def end(self) -> list[Json]:
         """What is still open, and the terminal event."""
         found = self._begin(None)
@@ -183,6 +190,8 @@ class ResponsesEncoder:
         self._writer = Writer(head)
 
     def feed(self, event: Event) -> bytes:
+        if isinstance(event, Delta) and (block := self._writer.frame(event)):
+            return block
         return _frames(self._writer.write(event))
 
     def close(self) -> bytes:

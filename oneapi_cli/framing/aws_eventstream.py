@@ -21,6 +21,7 @@ import base64
 import binascii
 import struct
 import zlib
+from functools import lru_cache
 
 import msgspec
 
@@ -35,6 +36,8 @@ _CRC = struct.Struct(">I")
 _AROUND = _PRELUDE.size + _CRC.size
 _HEADERS_LIMIT = 128 << 10
 _STRING = 7
+_CHUNK = "chunk"
+_MOST_KEPT = 1024
 # Type of a header's value → its length in bytes. 6 and 7 say their own length in two bytes.
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
@@ -100,35 +103,48 @@ def _read(message: bytes) -> Frame:
     if zlib.crc32(memoryview(message)[:end]) != _CRC.unpack_from(message, end)[0]:
         raise _fault("the checksum of a message is wrong")
     start = _PRELUDE.size + _PRELUDE.unpack_from(message)[1]
-    headers = _headers(message, _PRELUDE.size, start)
+    block = message[_PRELUDE.size : start]
+    event, error = _known(block) if len(block) <= _MOST_KEPT else _meaning(block)
     payload = message[start:end]
+    if event == _CHUNK:
+        return _unwrapped(payload)
+    if error and not payload.strip():
+        payload = msgspec.json.encode({"message": error})
+    return Frame(event, payload)
+
+
+def _meaning(block: bytes) -> tuple[str, str]:
+    """(the frame's event, an error's message or the word that stands in for it) by a message's headers, which are the
+    same for all messages of a type. Raises Malformed."""
+    headers = _headers(block)
     kind = headers.get(":message-type", "event")
     if kind == "event":
-        event = headers.get(":event-type", "")
-        return _unwrapped(payload) if event == "chunk" else Frame(event, payload)
+        return headers.get(":event-type", ""), ""
     name = headers.get(":exception-type") or headers.get(":error-code") or kind
-    if not payload.strip():
-        payload = msgspec.json.encode({"message": headers.get(":error-message", "")})
-    return Frame(EXCEPTION + name, payload)
+    return EXCEPTION + name, headers.get(":error-message") or name
 
 
-def _headers(message: bytes, at: int, end: int) -> dict[str, str]:
+_known = lru_cache(maxsize=256)(_meaning)
+
+
+def _headers(block: bytes) -> dict[str, str]:
     """The headers that are strings; the others are passed over. Raises Malformed."""
     found: dict[str, str] = {}
+    at, end = 0, len(block)
     try:
         while at < end:
-            length = message[at]
-            name = message[at + 1 : at + 1 + length].decode()
+            length = block[at]
+            name = block[at + 1 : at + 1 + length].decode()
             at += 1 + length
-            kind = message[at]
+            kind = block[at]
             at += 1
             if kind in _FIXED:
                 at += _FIXED[kind]
                 continue
-            size = int.from_bytes(message[at : at + 2], "big")
+            size = int.from_bytes(block[at : at + 2], "big")
             at += 2
             if kind == _STRING:
-                found[name] = message[at : at + size].decode()
+                found[name] = block[at : at + size].decode()
             elif kind != _STRING - 1:
                 raise _fault(f"a header's value has the unknown type {kind}")
             at += size
@@ -143,7 +159,7 @@ def _unwrapped(payload: bytes) -> Frame:
     """The model's own event out of a `chunk`; a chunk that wraps nothing stays what it is. Raises Malformed."""
     try:
         inner = _decode_chunk(payload).bytes
-        return Frame("chunk", payload) if inner is None else Frame("", base64.b64decode(inner, validate=True))
+        return Frame(_CHUNK, payload) if inner is None else Frame("", base64.b64decode(inner, validate=True))
     except (msgspec.DecodeError, binascii.Error, ValueError):
         raise _fault("a chunk is not what it should be") from None
 

@@ -21,6 +21,7 @@ from ..values.asks import Ask, Wanted
 from ..values.errors import BadRequest, Forbidden, GatewayError, NoChannel, OutOfCredit, Overloaded
 from ..values.holds import Hold, HoldAsk, Refusal, TooTight
 from .authenticate import Caller, exhausted, refusal, reread
+from .covering import check_covered, with_talk
 from .gate import Gate, Market
 from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_to_send, tightened, worst_case
 from .settle import refused_account
@@ -116,10 +117,13 @@ async def fitted(ask: Ask, order: Order, gate: Gate) -> Order:
     if not others:
         return order
     size = len(order.body) if order.upload is None else order.upload.form.size
-    if order.wanted.dialect in LISTENERS:
-        order = replace(order, talk=await _talk_of(order, others, gate))
     offers: list[Offer] = []
     faults: list[BadRequest] = []
+    if order.wanted.dialect in LISTENERS:
+        try:
+            order = with_talk(order, await _talk_of(order, others, gate), gate)
+        except BadRequest as fault:  # a channel that speaks the client's dialect takes it all the same
+            faults, order = [fault], replace(order, offers=[each for each in order.offers if each not in others])
     for offer in order.offers:
         try:
             if offer in others:
@@ -130,7 +134,7 @@ async def fitted(ask: Ask, order: Order, gate: Gate) -> Order:
             offers.append(offer)
     if not offers:
         raise faults[0]
-    return order if len(offers) == len(order.offers) else replace(order, offers=offers)
+    return replace(order, offers=offers)
 
 
 async def _talk_of(order: Order, others: Sequence[Offer], gate: Gate) -> Talk:
@@ -143,7 +147,8 @@ def check_carried(ask: Ask, order: Order, offer: Offer, gate: Gate) -> None:
     it."""
     if order.talk is not None:
         limit = limit_to_send(order, offer, order.need.asked, lowered=False)
-        _, notes = encoded(order.talk, offer, limit)
+        body, notes = encoded(order.talk, offer, limit)
+        check_covered(order, offer, body)
     else:
         notes = encode_task(task_of(ask, order, offer, gate.now()), offer.candidate.dialect).notes
     if gate.policy.strict_translation:

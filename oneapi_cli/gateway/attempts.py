@@ -27,14 +27,15 @@ from .media import MEDIA, MediaRelay
 from .meter import Meter
 from .plan import Offer, Order, limit_to_send
 from .rates import with_rates
-from .refusals import Secrets, as_client_sees, as_refused, read_chunks, refused_by
+from .refusals import Secrets, as_client_sees, as_refused, read_chunks, refused_by, secrets_of
 from .relaying import Relay
 from .steps import Here, Stepper, signed
 from .talk import aside
 from .tasking import TaskWay
-from .translating import Translation
+from .translating import Translation, plain_notes
 from .watch import ClientLeft
 from .ways import OpenStream, Outgoing, Way, WholeReply
+from .wrapping import Arrayed
 
 AT_ONCE = 16
 """Calls of one request that are under way together."""
@@ -147,7 +148,6 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
     """One request to one channel. Raises UpstreamFault; the reply is closed then."""
     gate, order = meter.gate, meter.order
     key = gate.next_key(offer.candidate.channel)
-    secrets = (key, *offer.candidate.channel.headers.values())
     way = way_for(ask, order, offer, gate)
     limit = limit_to_send(order, offer, meter.hold.limit, lowered=meter.hold.lowered)
     going = await aside(len(order.body), lambda: way.outgoing(limit))
@@ -159,6 +159,7 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
         meter.begin(offer, going.notes)  # nothing was sent, and that was this offer's doing
         raise
     meter.begin(offer, going.notes)
+    secrets = secrets_of(offer.candidate.channel, key, call.headers)
     stepper = Stepper(call, offer, key, gate, way=way, undoing=meter.undoing)
     reply = await stepper.begin()
     try:
@@ -188,10 +189,15 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     """
     gate = meter.gate
     key = gate.next_key(offer.candidate.channel)
-    secrets = (key, *offer.candidate.channel.headers.values())
     bodies = (going.body, *going.more)
-    calls = [await encode_call(ask, offer, meter, key, replace(going, body=body, more=())) for body in bodies]
+    alone = replace(ask, headers={name: value for name, value in ask.headers.items() if name != "idempotency-key"})
+    try:
+        calls = [await encode_call(alone, offer, meter, key, replace(going, body=body, more=())) for body in bodies]
+    except UpstreamFault:
+        meter.begin(offer, going.notes)  # as in `_attempt`
+        raise
     meter.begin(offer, going.notes)
+    secrets = secrets_of(offer.candidate.channel, key, calls[0].headers)
     turn = asyncio.Semaphore(AT_ONCE)
     work = [_one_of_several(call, offer, key, way=way, meter=meter, turn=turn) for call in calls]
     found = await asyncio.gather(*work, return_exceptions=True)
@@ -202,8 +208,11 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     meter.answered(came[0].status if came else faults[0].status, _upstream_id(came[0].headers) if came else "")
     if faults and came and not way.partial:
         raise Broken(f"{len(faults)} of the {len(found)} calls that this request takes failed: {faults[0].message}")
+    unknown = [each for each in faults if each.sent]
     if faults and not came:
-        raise faults[0]
+        raise (unknown or faults)[0]
+    if unknown:
+        meter.partly_unknown(unknown[0], len(unknown), len(found))
     headers = _client_headers(came[0].headers, meter.hold, going.notes)
     whole = way.read_several([each.body for each in came])
     return _whole_answer(whole, Here(came[0]), headers, meter, secrets)
@@ -218,12 +227,18 @@ async def _one_of_several(
 ) -> StepReply:
     """One of the calls in its turn, followed to its end. Raises UpstreamFault; left early, it is called off."""
     async with turn:
-        return await _followed_to_its_end(call, offer, key, way=way, meter=meter)
+        try:
+            reply = await _followed_to_its_end(call, offer, key, way=way, meter=meter)
+        except UpstreamFault as fault:
+            meter.partly_served |= fault.sent
+            raise
+        meter.partly_served = True
+        return reply
 
 
 async def _followed_to_its_end(call: Call, offer: Offer, key: str, *, way: Way, meter: Meter) -> StepReply:
     gate = meter.gate
-    secrets = (key, *offer.candidate.channel.headers.values())
+    secrets = secrets_of(offer.candidate.channel, key, call.headers)
     stepper = Stepper(call, offer, key, gate, way=way, undoing=meter.undoing)
     reply = await stepper.begin()
     try:
@@ -268,13 +283,14 @@ async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) 
             return Here(last.value)
         latest = await stepper.send(step)
         if not 200 <= latest.status < 300:
-            raise await refused_by(latest, way.decode_error, secrets)
+            try:
+                raise await refused_by(latest, way.decode_error, secrets)
+            finally:
+                latest.abort()
         if step.stream:
             stepper.report = way.report(first)
             return latest
-        body = await read_chunks(latest.chunks(), stepper.gate.policy.reply_limit)
-        latest.release()
-        got = StepReply(status=latest.status, headers=latest.headers, body=body)
+        got = await stepper.whole(latest)
 
 
 async def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str, going: Outgoing) -> Call:
@@ -327,7 +343,8 @@ async def _open_stream(
             break
     if scanner.error is not None:
         reported = scanner.usage is not None and not scanner.usage_is_early
-        if not reported and not order.dialect.texts_of(split_events(first)):
+        events = scanner.events if isinstance(scanner, Arrayed) else first
+        if not reported and not order.dialect.texts_of(split_events(events)):
             raise as_refused(scanner.error, scanner.error.status or 502, secrets)
     if not first and not scanner.done:
         scanner.close()
@@ -376,7 +393,7 @@ def _client_headers(upstream: Mapping[str, str], hold: Hold, notes: tuple[str, .
 def _add_notes(headers: dict[str, str], notes: tuple[str, ...]) -> None:
     """Codes of what could not be carried, in the header that says so; whole codes only."""
     said = [code for code in headers.get(NOTES, "").split(",") if code]
-    text = ",".join(dict.fromkeys((*said, *notes)))
+    text = ",".join(dict.fromkeys((*said, *plain_notes(notes))))
     headers[NOTES] = text if len(text) <= NOTES_BYTES else text[:NOTES_BYTES].rpartition(",")[0]
 
 

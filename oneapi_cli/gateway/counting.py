@@ -21,8 +21,9 @@ from .authenticate import Caller
 from .gate import Gate
 from .meter import ESTIMATOR
 from .plan import UNKNOWN_IMAGE_TOKENS, Offer, find_offers
-from .refusals import as_client_sees, refused_by, whole_body
+from .refusals import as_client_sees, refused_by, secrets_of, whole_body
 from .steps import signed
+from .talk import aside
 
 _anything = msgspec.json.Decoder()
 
@@ -59,7 +60,7 @@ async def count_input(ask: Ask, caller: Caller, gate: Gate, dialect: str, model:
     (the vendor's own 4xx).
     """
     body = await ask.body.read()
-    asked = _decoded(body)
+    asked = await aside(len(body), lambda: _decoded(body))
     model = model or str(asked.get("model") or "")
     if not model:
         raise BadRequest("`model` is required", member="model")
@@ -68,7 +69,7 @@ async def count_input(ask: Ask, caller: Caller, gate: Gate, dialect: str, model:
     counter = COUNTERS[dialect]
     if offer.candidate.dialect == dialect and not offer.candidate.channel.quirks.body_version:
         try:
-            return await _ask_vendor(body, offer, counter, gate, dialect)
+            return await _ask_vendor(asked, offer, counter, gate, dialect)
         except UpstreamFault as fault:
             if isinstance(fault, Refused) and fault.status == 400:
                 raise as_client_sees(fault, offer) from fault
@@ -76,11 +77,9 @@ async def count_input(ask: Ask, caller: Caller, gate: Gate, dialect: str, model:
     return msgspec.json.encode(counter.reply(tokens))
 
 
-async def _ask_vendor(body: bytes, offer: Offer, counter: Counter, gate: Gate, dialect: str) -> bytes:
+async def _ask_vendor(body: Mapping[str, Any], offer: Offer, counter: Counter, gate: Gate, dialect: str) -> bytes:
     channel, model = offer.candidate.channel, offer.candidate.model_sent
-    asked = _decoded(body)
-    if "model" in asked:
-        asked["model"] = model
+    asked = {**body, "model": model} if "model" in body else body
     key = gate.next_key(channel)
     call = Call(
         method="POST",
@@ -93,10 +92,11 @@ async def _ask_vendor(body: bytes, offer: Offer, counter: Counter, gate: Gate, d
         stream_seconds=channel.timeouts.stream,
         proxy=channel.proxy,
     )
-    reply = await gate.transport.send(await signed(call, offer, key, gate, {}))
+    call = await signed(call, offer, key, gate, {})
+    reply = await gate.transport.send(call)
     try:
         if not 200 <= reply.status < 300:
-            secrets = (key, *channel.headers.values())
+            secrets = secrets_of(channel, key, call.headers)
             raise await refused_by(reply, DIALECTS[dialect].decode_error, secrets)
         answer = await whole_body(reply, gate.policy.reply_limit)
     except BaseException:
@@ -107,7 +107,7 @@ async def _ask_vendor(body: bytes, offer: Offer, counter: Counter, gate: Gate, d
 
 
 async def _count(body: bytes, wanted: Wanted, offer: Offer, gate: Gate) -> int:
-    measure = DIALECTS[wanted.dialect].measure(body, wanted, texts=True)
+    measure = await aside(len(body), lambda: DIALECTS[wanted.dialect].measure(body, wanted, texts=True))
     tokens = await gate.count(measure.texts, offer.traits.vocabulary or ESTIMATOR)
     pictures = measure.images * (offer.traits.image_tokens or UNKNOWN_IMAGE_TOKENS)
     return tokens + measure.overhead_tokens + pictures

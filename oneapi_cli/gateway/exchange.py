@@ -102,6 +102,7 @@ async def _read_on(answer: Answer | None, meter: Meter, watch: Watch) -> None:
                 meter.scanner.feed(chunk)
                 if meter.scanner.seen_bytes > meter.SEEN_LIMIT:
                     await meter.count_seen()
+            await answer.ask_afterwards()
             meter.scanner.close()
     except (TimeoutError, Broken, TimedOut, Malformed, asyncio.CancelledError):
         meter.cancelled()

@@ -73,6 +73,8 @@ class Meter:
         self.scanner: StreamScanner | None = None
         self._fail: FailWith = order.dialect.encode_error_event
         self.closer: asyncio.Task[None] | None = None
+        self.partly_served = False
+        """Whether one of several calls has brought something, or may have, whatever becomes of the others."""
         self.undoing: list[asyncio.Task[bool]] = []
         """What calls off the work that nobody waits for any more; each says whether there is nothing to pay."""
 
@@ -84,6 +86,7 @@ class Meter:
         self._attempt_started = self.gate.now()
         self._upstream_status, self._upstream_id = None, ""
         self._in_flight = True
+        self.partly_served, self.undoing = False, []  # an earlier attempt's say nothing of this one
 
     def answered(self, status: int, upstream_id: str) -> None:
         self._upstream_status, self._upstream_id = status, upstream_id[:200]
@@ -100,6 +103,15 @@ class Meter:
         self.end = "unknown" if self._unknown_nanos else "nothing"
         self.told(fault)
         return charged
+
+    def partly_unknown(self, fault: UpstreamFault, calls: int, of: int) -> None:
+        """So many of the calls of this attempt have an outcome that nobody knows, while others were served: their share
+        of the input bound is owed."""
+        if self.offer is None:
+            return
+        charged = input_bound(self.order, self.offer) * calls // of
+        self._unknown_nanos += charged
+        self._record("unknown", charged, f"{calls} of {of} calls: {fault.message}")
 
     def told(self, error: GatewayError) -> None:
         """What the client gets instead of a reply."""
@@ -142,7 +154,7 @@ class Meter:
     def patience_for_a_reply(self) -> float:
         """How long a whole reply is waited for when its client has left; not at all where it can be called off."""
         offers = self.order.offers
-        if any(offer.candidate.dialect in FOLLOWS for offer in offers):
+        if offers[0].candidate.dialect in FOLLOWS:
             return 0.0
         return offers[0].candidate.channel.timeouts.drain
 
@@ -257,7 +269,7 @@ class Meter:
     async def closing(self) -> Closing:
         """How this request ends, priced. Calls the tokenizer only where the vendor reported nothing."""
         scanner = self.scanner
-        if self.end == "abandoned" and self.undoing and await self._undone():
+        if self.end == "abandoned" and self.undoing and not self.partly_served and await self._undone():
             self._record("abandoned", 0, "called off before it had an output: nothing is charged")
             self.end, self._in_flight = "nothing", False
         if self._in_flight and self.end != "abandoned":

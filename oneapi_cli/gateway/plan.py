@@ -47,6 +47,7 @@ UNREMARKABLE_TIERS = ("auto", "default", "standard")
 TRANSLATION_TOKENS = 1_024
 """More than any vendor's instructions for tools or for structured output (Claude's are the longest, under 700).
 Source: https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview (2026-11)"""
+UNREMARKABLE = Traits()
 SLACK_TOKENS = 64
 """Tokens a chat template adds around a conversation that the bytes of its JSON punctuation may not cover."""
 
@@ -254,7 +255,13 @@ def _price(candidate: Candidate, wanted: Wanted, gate: Market, now: float) -> Of
     needed = ("input_tokens", "output_tokens") if takes_limit(wanted) else ("input_tokens",)
     if all(sheet.lacks(units) for units in wanted.counted or (needed, ("requests",))):
         return None
-    return Offer(candidate=candidate, card=card, at=at, traits=gate.traits(candidate.model_sent))
+    return Offer(candidate=candidate, card=card, at=at, traits=_traits(candidate, wanted, gate))
+
+
+def _traits(candidate: Candidate, wanted: Wanted, gate: Market) -> Traits:
+    """Those of the name upstream, or where that says nothing (a deployment, an ARN) of the name asked for."""
+    known = gate.traits(candidate.model_sent)
+    return gate.traits(wanted.model) if known == UNREMARKABLE else known
 
 
 def _modes(wanted: Wanted, measure: Measure) -> set[Mode]:

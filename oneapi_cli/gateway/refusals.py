@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from ..dialects import VendorError
-from ..values.asks import Reply
+from ..values.asks import Headers, Reply
 from ..values.errors import Broken, Malformed, Refused, TimedOut, UpstreamFault
 from ..values.vendor import Channel
 from .plan import Offer
@@ -19,7 +19,18 @@ UNKNOWN_STATUSES = (504, 524)
 BAD_KEYS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 """Google's words for a key that is refused, under a 400."""
 Secrets = tuple[str, ...]
-"""A channel's key for this attempt, and the values of its own headers, which may be credentials too."""
+"""What no text of a vendor's may repeat: see `secrets_of`."""
+_PROVING = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "x-amz-security-token"})
+_SECRET_OPTIONS = ("bearer", "credentials", "access_key_id", "secret_access_key", "session_token", "external_id")
+
+
+def secrets_of(channel: Channel, key: str, sent: Headers) -> Secrets:
+    """A channel's key for this attempt, its own headers and options that may be credentials, and what of the headers
+    that were sent proves who pays: tokens that were asked for elsewhere too."""
+    proofs = [value for name, value in sent.items() if name.lower() in _PROVING]
+    words = [proof.partition(" ")[2] for proof in proofs]
+    options = [channel.options.get(name, "") for name in _SECRET_OPTIONS]
+    return tuple(each for each in (key, *channel.headers.values(), *options, *words, *proofs) if each)
 
 
 def as_client_sees(fault: UpstreamFault, offer: Offer) -> UpstreamFault:

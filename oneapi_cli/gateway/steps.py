@@ -95,7 +95,7 @@ class Stepper:
             async with asyncio.timeout(REPORT_SECONDS):
                 for _ in range(REPORT_TRIES):
                     reply = await self.gate.transport.send(await self._call(self.report))
-                    if self._way.read_report((await self._whole(reply)).body):
+                    if self._way.read_report((await self.whole(reply)).body):
                         return
                     await self.gate.sleep(REPORT_PAUSE_SECONDS)
         except (GatewayError, TimeoutError):
@@ -115,7 +115,10 @@ class Stepper:
         """Whether there is nothing to pay, by the vendor's own word."""
         try:
             reply = await self.gate.transport.send(await self._call(step))
-            return 200 <= reply.status < 300 and self._way.called_off(await self._whole(reply))
+            if not 200 <= reply.status < 300:
+                reply.abort()
+                return False
+            return self._way.called_off(await self.whole(reply))
         except GatewayError:
             return False  # it runs to its own end; what it costs has been held
 
@@ -125,7 +128,7 @@ class Stepper:
             if not 200 <= first.status < 300:
                 first.abort()
                 return True
-            whole = await self._whole(first)
+            whole = await self.whole(first)
             following = self._way.follow(whole)
             step = next(following, None)
         except GatewayError as fault:
@@ -134,8 +137,13 @@ class Stepper:
             return self._way.called_off(whole)
         return await self._call_off(step.on_abandon)
 
-    async def _whole(self, reply: Reply) -> StepReply:
-        body = await read_chunks(reply.chunks(), self.gate.policy.reply_limit)
+    async def whole(self, reply: Reply) -> StepReply:
+        """All of a reply, whose connection is let go whatever happens. Raises Malformed, Broken, TimedOut."""
+        try:
+            body = await read_chunks(reply.chunks(), self.gate.policy.reply_limit)
+        except BaseException:
+            reply.abort()
+            raise
         reply.release()
         return StepReply(status=reply.status, headers=reply.headers, body=body)
 

@@ -18,7 +18,7 @@ from ..values.errors import BadRequest, NoChannel, NotFound
 from ..values.vendor import Channel
 from .authenticate import Caller
 from .gate import Gate
-from .refusals import refused_by, scrubbed_fault, whole_body
+from .refusals import refused_by, scrubbed_fault, secrets_of, whole_body
 from .steps import prove
 
 DIALECT = "openai_responses"
@@ -61,7 +61,8 @@ async def pass_on(ask: Ask, response_id: str, caller: Caller, gate: Gate) -> Sto
     reply = await gate.transport.send(call)
     try:
         if not 200 <= reply.status < 300:
-            fault = await refused_by(reply, DIALECTS[DIALECT].decode_error, (key, *channel.headers.values()))
+            secrets = secrets_of(channel, key, call.headers)
+            fault = await refused_by(reply, DIALECTS[DIALECT].decode_error, secrets)
             raise scrubbed_fault(fault, channel)
         body = await whole_body(reply, gate.policy.reply_limit)
     except BaseException:

@@ -35,6 +35,8 @@ BYTES_ONLY: Mapping[str, frozenset[MediaKind]] = {
 
 MOST_FETCHED = 20
 MOST_FETCHED_BYTES = 20 << 20
+MOST_FETCHED_TOGETHER = 64 << 20
+FETCHED_AT_ONCE = 4
 LARGE_BODY = 128 << 10
 """From this size on, work on a whole request goes to a thread: it takes many milliseconds, and the loop gets its turn
 meanwhile."""
@@ -78,6 +80,13 @@ def read_talk(body: bytes, wanted: Wanted) -> Talk:
     except msgspec.DecodeError as error:
         raise BadRequest(f"The request body is not JSON: {error}") from None
     conversation, notes = LISTENERS[wanted.dialect].decode_request(asked)
+    if wanted.limit == 0:
+        # Only Claude's own API takes it (to write its cache); elsewhere it would be no limit at all.
+        raise BadRequest(
+            "An output limit of 0 cannot be said to the channel that serves this model", member="max_tokens"
+        )
+    if any(each.kind == "image" and each.data and _is_no_picture(each) for each in _media_of(conversation)):
+        raise BadRequest("What this request gives as a picture is none", member="messages")
     conversation = replace(conversation, model=wanted.model, stream=wanted.stream, origin=wanted.dialect)
     return Talk(conversation=conversation, notes=notes, asked=asked)
 
@@ -93,16 +102,34 @@ async def fetched(talk: Talk, dialects: Iterable[str], gate: Gate) -> Talk:
         return talk
     if len(urls) > MOST_FETCHED:
         raise BadRequest(f"{len(urls)} pictures and documents are given by URL; at most {MOST_FETCHED} can be fetched")
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = {url: group.create_task(gate.fetch(url, MOST_FETCHED_BYTES)) for url in urls}
-    except BaseExceptionGroup as faults:
-        raise faults.exceptions[0] from None
-    found = {url: task.result() for url, task in tasks.items()}
+    found = await _all_of(urls, gate)
     turns = tuple(
         replace(turn, parts=tuple(_inline(part, found) for part in turn.parts)) for turn in talk.conversation.turns
     )
     return replace(talk, conversation=replace(talk.conversation, turns=turns), encoded={})
+
+
+async def _all_of(urls: Iterable[str], gate: Gate) -> Mapping[str, Fetched]:
+    """A few at once: what they bring stands in memory beside what `limits.memory` counts."""
+    found: dict[str, Fetched] = {}
+    turn = asyncio.Semaphore(FETCHED_AT_ONCE)
+
+    async def get(url: str) -> None:
+        async with turn:
+            found[url] = await gate.fetch(url, MOST_FETCHED_BYTES)
+        if sum(len(each.data) for each in found.values()) > MOST_FETCHED_TOGETHER:
+            raise BadRequest(
+                f"What this request names by URL is more than {MOST_FETCHED_TOGETHER >> 20} MiB together",
+                code="url_not_fetched",
+            )
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for url in urls:
+                group.create_task(get(url))
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    return found
 
 
 def _inline(part: Part, found: Mapping[str, Fetched]) -> Part:
@@ -147,6 +174,11 @@ def _media_of(conversation: Conversation) -> list[Media]:
             elif isinstance(part, ToolResult):
                 found += [inner for inner in part.content if isinstance(inner, Media)]
     return found
+
+
+def _is_no_picture(media: Media) -> bool:
+    """A film or a document would be held as a picture, and costs a thousand times as much."""
+    return media.media_type != "" and not media.media_type.lower().startswith("image/")
 
 
 def _is_link(media: Media) -> bool:

@@ -7,6 +7,7 @@ what a stream that broke off had shown beside it is counted from the client's ow
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -31,6 +32,8 @@ from .wrapping import as_array
 
 _STREAMS = (SSE, "application/vnd.amazon.eventstream", "application/x-ndjson", "application/stream+json")
 _DONE = b"[DONE]"
+_UNSAYABLE = re.compile(r"[^!-+\--~]")
+_NOTE_CHARS = 100
 
 _anything = msgspec.json.Decoder()
 
@@ -151,7 +154,12 @@ def encode(talk: Talk, offer: Offer, limit: int | None) -> tuple[bytes, Notes]:
         params = {"model": candidate.model_sent, "stream": "1" if conversation.stream else ""}
         body, more = own.rewrite(body, own.peek(body, params), replace(change, system_prompt=""))
         notes = (*notes, *more)
-    return body, tuple(dict.fromkeys(notes))
+    return body, plain_notes(notes)
+
+
+def plain_notes(notes: Notes) -> Notes:
+    """Each once, as a header can say it: they may name a client's own members, whose names may be anything."""
+    return tuple(dict.fromkeys(_UNSAYABLE.sub("_", note)[:_NOTE_CHARS] for note in notes))
 
 
 def check_strict(notes: Notes, dialect: str) -> None:

@@ -77,7 +77,8 @@ class Reframed(Wrapped):
 
     def close(self) -> None:
         rest = as_sse(self._frames.close())
-        self._late = self._inner.feed(rest) if rest else b""
+        if rest:
+            self._late += self._inner.feed(rest)
         self._inner.close()
 
     @property
@@ -92,9 +93,12 @@ class Arrayed(Wrapped):
         super().__init__(inner)
         self._framer = framer
         self._ended: bytes | None = None
+        self.events = b""
+        """What came out last, before it was put into the array."""
 
     def feed(self, chunk: bytes) -> bytes:
-        return self._framer.feed(self._inner.feed(chunk))
+        self.events = self._inner.feed(chunk)
+        return self._framer.feed(self.events)
 
     @property
     def ending(self) -> bytes:

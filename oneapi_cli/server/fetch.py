@@ -113,8 +113,8 @@ class Fetcher:
         return place
 
     def _socket(self, info: AddrInfoType) -> socket.socket:
-        """For the address that is about to be dialled, the last word on it: some spellings of an address (`１２７.0.0.1`)
-        become one only behind our backs, and are resolved by nobody.
+        """For the address that is about to be dialled, the last word on it: some spellings of an address (in
+        full-width digits) become one only behind our backs, and are resolved by nobody.
         """
         family, kind, protocol, _, where = info
         if not self._public(str(where[0])):

@@ -95,7 +95,9 @@ class Routes:
 
     async def _handle(self, request: web.BaseRequest, presence: ClientPresence) -> web.StreamResponse:
         visit = _Visit(request, self._service.new_id(), self._current())
-        most = visit.now.body_limit if visit.door.kind == "relay" else min(visit.now.body_limit, CONTROL_BYTES)
+        most = (
+            visit.now.body_limit if visit.door.kind in ("relay", "count") else min(visit.now.body_limit, CONTROL_BYTES)
+        )
         body = RequestBody(request, most, self._memory, idle_seconds=self._idle)
         try:
             response = await self._answer(visit, body, presence)

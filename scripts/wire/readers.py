@@ -19,6 +19,7 @@ READERS: Mapping[str, tuple[Read, Read]] = {
     "gemini": (vendor_others.read_gemini, vendor_others.read_gemini_stream),
     "bedrock_converse": (vendor_others.read_converse, vendor_others.read_converse_stream),
     "cohere_chat": (vendor_others.read_cohere, vendor_others.read_cohere_stream),
+    "ollama": (vendor_others.read_ollama, vendor_others.read_ollama),
 }
 """dialect → (whole, stream)."""
 

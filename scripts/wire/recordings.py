@@ -22,6 +22,7 @@ _CHATS = (
     (re.compile(r":(generateContent|streamGenerateContent)$"), "gemini"),
     (re.compile(r"/converse(-stream)?$"), "bedrock_converse"),
     (re.compile(r"/v2/chat$"), "cohere_chat"),
+    (re.compile(r"/api/chat$"), "ollama"),
 )
 # The same company's other paths: they answer with the same errors.
 _ERRORS = (

@@ -50,6 +50,7 @@ class _Server(ThreadingHTTPServer):
     """Answers every request with `answer`."""
 
     answer: tuple[int, bytes] = (500, b"")
+    content_type = "application/json"
     daemon_threads = True
 
 
@@ -61,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         status, body = self.server.answer
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", self.server.content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -87,6 +88,14 @@ class Refusals:
             "openai_responses": lambda: ours.responses.create(model="m", input="hello"),
             "anthropic_messages": lambda: theirs.messages.create(model="m", max_tokens=9, messages=hello),
             "gemini": lambda: google.models.generate_content(model="m", contents="hello"),
+        }
+        self._streams: Mapping[str, Callable[[], object]] = {
+            "openai_chat": lambda: list(ours.chat.completions.create(model="m", messages=hello, stream=True)),
+            "openai_responses": lambda: list(ours.responses.create(model="m", input="hello", stream=True)),
+            "anthropic_messages": lambda: list(
+                theirs.messages.create(model="m", max_tokens=9, messages=hello, stream=True)
+            ),
+            "gemini": lambda: list(google.models.generate_content_stream(model="m", contents="hello")),
         }
         return self
 
@@ -147,6 +156,14 @@ class Refusals:
                 yield f"the exception's status is {raised.status!r}"
         else:
             yield "the client raised nothing"
+
+    def stream(self, door: str, body: bytes) -> object:
+        """What the official client makes of a stream: a list of its events. Raises what it raises."""
+        self._server.answer, self._server.content_type = (200, body), "text/event-stream"
+        try:
+            return self._streams[door]()
+        finally:
+            self._server.content_type = "application/json"
 
 
 def _quiet(package: Any) -> Any:

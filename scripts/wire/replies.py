@@ -25,13 +25,16 @@ from .readers import READERS, quirks_of
 from .recordings import Recording
 from .relaying import relay_problems
 from .requests import encoded
-from .said import Said, cut, differences
+from .said import Carries, Said, cut, differences
 from .table import Result
 
 REQUEST_ID = "20261127000000123456789012345678"
 CREATED = 1_795_000_000
 EVENT_LIMIT = 16 << 20
 BYTEWISE = 12_000
+
+_FIRST = frozenset({"openai", "anthropic", "gemini"})
+"""Vendors that speak the format as its package knows it."""
 
 # What a client of each door would have sent for the least.
 _ASKED: Mapping[str, Mapping[str, Any]] = {
@@ -55,7 +58,7 @@ def check_reply(recording: Recording, cuts: int) -> Iterator[Result]:
         kind = "streams" if recording.stream else "replies"
         problems: list[str]
         if door == dialect:
-            problems = list(relay_problems(recording))
+            problems = [*relay_problems(recording), *_readers_disagree(recording, wished)]
         elif dialect not in SPEAKERS:
             continue
         elif recording.stream:
@@ -63,6 +66,15 @@ def check_reply(recording: Recording, cuts: int) -> Iterator[Result]:
         else:
             problems = list(whole_problems(recording, wished, door))
         yield Result(kind=kind, door=door, dialect=dialect, id=recording.id, problems=problems)
+
+
+def _readers_disagree(recording: Recording, wished: Said) -> Iterator[str]:
+    """The two readers of one format, the vendor's and the door's, on what its first vendor sent."""
+    if recording.provider in _FIRST:
+        door = DOORS[recording.dialect]
+        got = (door.stream if recording.stream else door.whole)(recording.reply)
+        got.seen = []  # older shapes than the package's
+        yield from (f"the readers disagree: {each}" for each in differences(wished, got, Carries(ids=False)))
 
 
 def head_for(door: str, model: str = "m", asked: Mapping[str, Any] | None = None) -> ReplyHead:

@@ -1,4 +1,4 @@
-"""Recordings of Anthropic, Google, Bedrock and Cohere → `Said`, in plain JSON.
+"""Recordings of Anthropic, Google, Bedrock, Cohere and Ollama → `Said`, in plain JSON.
 
 Who includes what in its counts: Anthropic and Bedrock report cache reads and writes beside the input, Google reports
 tool-use prompts beside the prompt and thoughts beside the candidates, Cohere's `tokens` are whole (`billed_units` are
@@ -276,3 +276,28 @@ def cohere_counts(usage: Object | None) -> Counts | None:
         output=int(tokens["output_tokens"]),
         cache_read=(usage or {}).get("cached_tokens"),
     )
+
+
+# --- Ollama ---------------------------------------------------------------------------------------------------------
+
+
+def read_ollama(body: bytes) -> Said:
+    """One object, or one a line; the last of them counts the tokens."""
+    said = Said()
+    for line in body.decode().split("\n"):
+        if not line.strip():
+            continue
+        chunk = json.loads(line)
+        message = chunk.get("message") or {}
+        said.text += message.get("content") or ""
+        said.reasoning += message.get("thinking") or ""
+        for call in message.get("tool_calls") or ():
+            function = call["function"]
+            said.calls.append(Call(function["name"], function.get("arguments") or {}, call.get("id") or ""))
+        said.error = chunk.get("error") or said.error
+        if chunk.get("done"):
+            said.finish = ("length",) if chunk.get("done_reason") == "length" else ("stop",)
+            said.usage = Counts(input=chunk.get("prompt_eval_count") or 0, output=chunk.get("eval_count") or 0)
+    if said.calls:
+        said.finish = ("tool_calls",)
+    return said

@@ -320,3 +320,19 @@ def test_the_lock_is_cut_to_what_is_needed() -> None:
     assert build_pyz.locked(lock, ["c"]) == "c==2 ; python_version > '3' \\\n    --hash=sha256:11\n"
     with pytest.raises(build_pyz.BuildFailed, match="lacks missing; run `make lock`"):
         build_pyz.locked(lock, ["missing", "a-b"])
+
+
+@pytest.mark.parametrize(
+    ("path", "left_out"),
+    [
+        ("botocore/data/s3/2006-03-01/service-2.json.gz", True),
+        ("botocore/data/bedrock-runtime/2023-09-30/service-2.json.gz", True),
+        ("botocore/data/sts/2011-06-15/service-2.json.gz", False),
+        ("botocore/data/sso-oidc/2019-06-10/endpoint-rule-set-1.json.gz", False),
+        ("botocore/data/partitions.json", False),
+        ("botocore/cacert.pem", False),
+        ("aiohttp/_http_parser.pyx", True),
+    ],
+)
+def test_what_is_left_out(path: str, left_out: bool) -> None:
+    assert build_pyz.is_left_out(Path(path)) is left_out

@@ -144,7 +144,7 @@ def responses_stream(calls: bool) -> list[bytes]:
             {"type": "response.output_text.done", **inside, "text": TEXT, "logprobs": []},
             {"type": "response.content_part.done", **inside, "part": {**part, "text": TEXT}},
         ]
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "response.created", "response": begun},
         {"type": "response.in_progress", "response": begun},
         {"type": "response.output_item.added", "output_index": 0, "item": bare},

@@ -718,3 +718,43 @@ def cohere_stream(reply: Spoken, draw: Draw) -> bytes:
     last = {"finish_reason": _COHERE_WORDS[reply.finish], "usage": _cohere_usage(reply)}
     events.append({"type": "message-end", "delta": last})
     return b"".join(sse(event, event["type"] if reply.marks["d"] else "") for event in events)
+
+
+# --- Ollama ---------------------------------------------------------------------------------------------------------
+
+OLLAMA_FINISHES = ("stop", "length")
+
+
+def _ollama_end(reply: Spoken) -> dict[str, Any]:
+    counts = {"prompt_eval_count": reply.read + reply.cached, "eval_count": reply.made, "total_duration": 5}
+    reason = "length" if reply.finish == "length" else "stop"
+    return {"done": True, "done_reason": reason, **counts}
+
+
+def _ollama_calls(said: Said) -> list[dict[str, Any]]:
+    return [{"function": {"name": call.name, "arguments": call.arguments}} for call in said.calls]
+
+
+def ollama_whole(reply: Spoken) -> bytes:
+    said = reply.said()
+    message: dict[str, Any] = {"role": "assistant", "content": said.text}
+    if said.reasoning:
+        message["thinking"] = said.reasoning
+    if said.calls:
+        message["tool_calls"] = _ollama_calls(said)
+    head = {"model": "qwen3", "created_at": "2026-11-27T00:00:00.123456789Z", "message": message}
+    return json.dumps({**head, **_ollama_end(reply)}).encode()
+
+
+def ollama_stream(reply: Spoken, draw: Draw) -> bytes:
+    """Lines of JSON; calls come whole, several in one line or one in each."""
+    said = reply.said()
+    messages = [{"role": "assistant", "content": "", "thinking": piece} for piece in draw(pieces(said.reasoning))]
+    messages += [{"role": "assistant", "content": piece} for piece in draw(pieces(said.text))]
+    calls = _ollama_calls(said)
+    groups = [calls] if calls and reply.marks["a"] else [[call] for call in calls]
+    lines: list[dict[str, Any]] = [{"message": message, "done": False} for message in messages]
+    lines += [{"message": {"role": "assistant", "content": "", "tool_calls": each}, "done": False} for each in groups]
+    lines.append({"message": {"role": "assistant", "content": ""}, **_ollama_end(reply)})
+    head = {"model": "qwen3", "created_at": "2026-11-27T00:00:00Z"}
+    return b"".join(json.dumps({**head, **line}).encode() + b"\n" for line in lines)

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneapi_cli.dialects import LISTENERS, SPEAKERS
+from oneapi_cli.values.errors import BadRequest
 from oneapi_cli.values.vendor import Traits
 from scripts.wire.asked import Asked, Described, lost
 from scripts.wire.asked_others import READERS as ASKED
@@ -41,12 +42,14 @@ PATHS = {
     "gemini": ":generateContent",
     "bedrock_converse": "/converse",
     "cohere_chat": "/v2/chat",
+    "ollama": "/api/chat",
 }
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """How one format is written. ids, written, reasoned: whether it has call ids, cache writes, a reasoning count."""
+    """How one format is written. ids, cached, written, reasoned: whether it has call ids, cache reads and writes, and a
+    count of reasoning."""
 
     dialect: str
     whole: Callable[[Spoken], bytes]
@@ -55,12 +58,17 @@ class Vendor:
     kinds: Sequence[str] = ALL
     arranged: Callable[[Spoken], Spoken] = lambda reply: reply
     content_type: str = "text/event-stream"
+    ids: bool = True
+    cached: bool = True
     written: bool = True
     reasoned: bool = True
 
     def said(self, reply: Spoken) -> Said:
-        ids = self.dialect != "gemini" or reply.marks["a"]
-        return reply.said(ids=ids, written=self.written, reasoned=self.reasoned)
+        ids = self.ids and (self.dialect != "gemini" or reply.marks["a"])
+        said = reply.said(ids=ids, written=self.written, reasoned=self.reasoned)
+        if said.usage is not None and not self.cached:
+            said.usage.cache_read = None
+        return said
 
 
 VENDORS = (
@@ -97,6 +105,18 @@ VENDORS = (
         say.cohere_stream,
         say.COHERE_FINISHES,
         arranged=say.chat_ordered,
+        written=False,
+        reasoned=False,
+    ),
+    Vendor(
+        "ollama",
+        say.ollama_whole,
+        say.ollama_stream,
+        say.OLLAMA_FINISHES,
+        arranged=say.chat_ordered,
+        content_type="application/x-ndjson",
+        ids=False,
+        cached=False,
         written=False,
         reasoned=False,
     ),
@@ -150,11 +170,17 @@ def test_stream(vendor: Vendor, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_requests(door: str, data: st.DataObject) -> None:
     """Every dialect of vendors gets a body that is valid in its own terms, with everything in it that was asked."""
-    posed = data.draw(posing.posed())
+    posed = data.draw(posing.posed(media=("image", "link", "document")))
+    has_document = any(kind == "document" for turn in posed.turns for kind, _ in turn.parts)
     body = json.loads(json.dumps(posing.DOORS[door](posed)))
     traits = data.draw(TRAITS)
     for dialect in SPEAKERS:
-        if dialect not in (door, *TEXT_ONLY):
+        if dialect in (door, *TEXT_ONLY):
+            continue
+        if has_document and dialect in NO_DOCUMENTS:
+            with pytest.raises(BadRequest):
+                translated(body, door, dialect, stream=posed.stream, traits=traits)
+        else:
             _, problems = translated(body, door, dialect, stream=posed.stream, traits=traits)
             assert problems == [], (dialect, body)
 
@@ -166,6 +192,8 @@ TRAITS = st.builds(
     structured=st.booleans(),
 )
 
+
+NO_DOCUMENTS = frozenset({"cohere_chat", "ollama"})
 
 REQUEST = {
     "model": "m",

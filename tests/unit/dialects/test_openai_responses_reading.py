@@ -277,7 +277,10 @@ def pieces(words: str) -> Iterable[str]:
 def events_for(output: Sequence[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
     """The whole grammar, as OpenAI sends it."""
     begun = response(status="in_progress", usage=None)
-    found = [{"type": "response.created", "response": begun}, {"type": "response.in_progress", "response": begun}]
+    found: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+    ]
     for index, item in enumerate(output):
         place: dict[str, Any] = {"output_index": index, "item_id": item.get("id", "")}
         blank = {name: [] if isinstance(value, list) else value for name, value in item.items()}

@@ -33,7 +33,7 @@ from oneapi_cli.values.conversation import (
     ToolCall,
 )
 from oneapi_cli.values.errors import Broken, GatewayError, Throttled
-from oneapi_cli.values.events import Cited, Delta, Event, Finished, PartDone, PartStarted, Started
+from oneapi_cli.values.events import Cited, Delta, Event, Finished, PartDone, PartKind, PartStarted, Started
 from oneapi_cli.values.usage import Usage
 
 ID = "0" * 31 + "7"
@@ -80,6 +80,10 @@ def frames_of(body: bytes) -> list[dict[str, Any]]:
         found.append(event)
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
     return found
+
+
+def frames_like(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix(b"data: ")) for line in body.split(b"\n") if line.startswith(b"data: ")]
 
 
 def streamed(events: Sequence[Event], asked: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -468,6 +472,17 @@ def test_citations_may_come_before_their_text_is_whole() -> None:
     ]
     part = streamed(events)[-1]["response"]["output"][0]["content"][0]
     assert (part["annotations"][0]["start_index"], part["annotations"][0]["end_index"]) == (0, 11)
+
+
+@pytest.mark.parametrize("kind", ["text", "refusal"])
+def test_the_short_way_says_the_same(kind: PartKind) -> None:
+    """Deltas of an open part are framed by hand: the first of a part takes the long way, the second must be like it."""
+    encoder = encode_stream(head())
+    encoder.feed(PartStarted(index=0, kind=kind))
+    words = Delta(index=0, text='"Hé"\n\u2028%d')
+    first, second = (frames_like(encoder.feed(words))[-1] for _ in range(2))
+    assert second.pop("sequence_number") == first.pop("sequence_number") + 1
+    assert list(first.items()) == list(second.items())
 
 
 def test_other_choices_have_no_place() -> None:

@@ -45,6 +45,7 @@ class Case:
 
 
 BOTH = ("max_tokens", "max_completion_tokens")
+VECTORS = (("input_tokens",), ("input_characters",), ("requests",))
 CASES = [
     Case("openai_chat", {}),
     Case(
@@ -73,8 +74,12 @@ CASES = [
     Case("openai_completions", {"prompt": [1, 2, 3]}),
     Case("openai_completions", {"prompt": [[1, 2], [3]]}, {"outputs": 2}),
     Case("openai_completions", {"prompt": ""}),
-    Case("openai_embeddings", {}),
-    Case("openai_embeddings", {"input": [[1, 2]], "dimensions": 8, "task": "x"}, {"unknown": ("task",)}),
+    Case("openai_embeddings", {}, {"fees": {"input_characters": 4}, "counted": VECTORS}),
+    Case(
+        "openai_embeddings",
+        {"input": [[1, 2]], "dimensions": 8, "task": "x"},
+        {"unknown": ("task",), "fees": {"input_characters": 8}, "counted": VECTORS},
+    ),
     Case("openai_moderations", {}),
     Case("openai_moderations", {"model": None}, {"model": "omni-moderation-latest"}),
     Case("openai_responses", {}, {"usage_asked": True}),

@@ -21,7 +21,7 @@ PROMISED = """
 openai azure openai-compatible demo deepseek mistral groq xai openrouter moonshot together fireworks cerebras nvidia zai
 baichuan stepfun minimax doubao novita siliconflow baidu xunfei ali zhipu tencent ai360 deepinfra perplexity cloudflare
 huggingface sambanova hyperbolic nebius gemini-openai ollama-openai
-anthropic anthropic-compatible bedrock gemini vertex replicate cohere ollama
+anthropic anthropic-compatible bedrock gemini vertex replicate cohere ollama voyage jina
 """
 
 
