@@ -31,8 +31,10 @@ from .openai_responses_reply import (
     error_of_response,
     finish_of,
     hosted_of,
+    part_of,
     parts_of,
     picture_of,
+    text_of,
     usage_of_response,
 )
 from .openai_responses_stream import TERMINAL
@@ -88,7 +90,7 @@ class ResponsesDecoder:
             raise Malformed("The upstream sent an event that is not JSON") from None
         if not isinstance(event, dict):
             raise Malformed("The upstream sent an event that is not a JSON object")
-        kind = event.get("type") or frame.event
+        kind = text_of(event.get("type")) or frame.event
         handler = _HANDLERS.get(kind)
         if handler is not None:
             return handler(self, event)
@@ -184,9 +186,10 @@ class ResponsesDecoder:
         item = event.get("item")
         if not isinstance(item, dict):
             return []
-        is_new = event.get("output_index") not in self._by_index
-        known = self._new(event.get("output_index"), item.get("id")) if is_new else self._item(event, item)
-        known.kind = item.get("type") or ""
+        index = event.get("output_index")
+        is_known = not isinstance(index, int) or index in self._by_index
+        known = self._item(event, item) if is_known else self._new(index, item.get("id"))
+        known.kind = text_of(item.get("type"))
         name = item.get("name")
         if known.kind not in ("function_call", "custom_tool_call") or not name:
             return []
@@ -201,7 +204,7 @@ class ResponsesDecoder:
         if known.is_done:
             return []
         known.is_done = True
-        kind = known.kind = item.get("type") or known.kind
+        kind = known.kind = text_of(item.get("type")) or known.kind
         if kind not in ("message", "reasoning"):
             self._spoken, self._latest = None, max(self._latest, known.key)
         if kind == "message":
@@ -228,7 +231,7 @@ class ResponsesDecoder:
         if not isinstance(delta, str) or not delta:
             return []
         known = self._item(event)
-        number = event.get("content_index") or 0
+        number = part_of(event)
         known.kind = known.kind or "message"
         known.refuses = kind == "refusal"
         found = self._turn_to(known, number)
@@ -239,7 +242,7 @@ class ResponsesDecoder:
 
     def _turn_to(self, known: _Item, number: int) -> list[Event]:
         """The end of other prose than this, which goes on."""
-        if self._spoken is not None and self._spoken[0] is known and self._spoken[1] == number:
+        if self._spoken == (known, number):
             return []
         self._spoken, self._latest = (known, number), max(self._latest, known.key)
         return self._writer.end_prose()
@@ -254,34 +257,33 @@ class ResponsesDecoder:
         """What of a whole text has not been said yet."""
         if not isinstance(text, str):
             return []
-        said = self._item(event).said.get(event.get("content_index") or 0, 0)
+        said = self._item(event).said.get(part_of(event), 0)
         return self._say(kind, event, text[said:], logprobs if not said else None)
 
     def _whole_part(self, event: Json) -> list[Event]:
         part = event.get("part")
         if not isinstance(part, dict):
             return []
-        kind = _PROSE.get(part.get("type") or "")
+        kind = _PROSE.get(text_of(part.get("type")))
         if kind is None:
             return []
         found = self._rest(kind, event, part.get("refusal" if kind == "refusal" else "text"), part.get("logprobs"))
         annotations = part.get("annotations")
-        known, number = self._item(event), event.get("content_index") or 0
+        known, number = self._item(event), part_of(event)
         if kind == "text" and isinstance(annotations, list):
             for annotation in annotations[known.cited.get(number, 0) :]:
                 found += self._cite(known, number, annotation)
         return found
 
     def _annotation(self, event: Json) -> list[Event]:
-        return self._cite(self._item(event), event.get("content_index") or 0, event.get("annotation"))
+        return self._cite(self._item(event), part_of(event), event.get("annotation"))
 
     def _cite(self, known: _Item, number: int, annotation: object) -> list[Event]:
         """A source of the text that is open; of one that is over, too late; of one to come, not yet."""
         if number not in known.said:
             return []
         known.cited[number] = known.cited.get(number, 0) + 1
-        is_open = self._spoken is not None and self._spoken[0] is known and self._spoken[1] == number
-        if not isinstance(annotation, dict) or not is_open:
+        if not isinstance(annotation, dict) or self._spoken != (known, number):
             return []
         return self._writer.cite(read_annotation(annotation))
 
@@ -292,9 +294,8 @@ class ResponsesDecoder:
         if not isinstance(content, list) or item.get("role", "assistant") != "assistant":
             return []
         place = {"output_index": None, "item_id": self._name(known)}
-        found: list[Event] = []
-        for number, part in enumerate(content):
-            found += self._whole_part({**place, "content_index": number, "part": part})
+        parts = ({**place, "content_index": number, "part": part} for number, part in enumerate(content))
+        found = [event for part in parts for event in self._whole_part(part)]
         self._spoken = None
         return found + self._writer.end_prose()
 
@@ -343,8 +344,8 @@ class ResponsesDecoder:
     def _call(self, known: _Item, item: Json) -> list[Event]:
         id = str(item.get("call_id") or item.get("id") or "")
         self._spoken, self._latest = None, max(self._latest, known.key)
-        custom = known.kind == "custom_tool_call"
-        begun = self._writer.call(known.key, id=id, name=str(item.get("name") or ""), custom=custom)
+        name, custom = str(item.get("name") or ""), known.kind == "custom_tool_call"
+        begun = self._writer.call(known.key, id=id, name=name, custom=custom)
         return begun + self._writer.arguments(known.key, "".join(known.arguments))
 
     def _more_arguments(self, event: Json) -> list[Event]:

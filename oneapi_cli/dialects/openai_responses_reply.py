@@ -60,8 +60,8 @@ def decode_reply(payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorEr
         parts=tuple(parts), finish=finish, raw_finish=raw, explanation=explanation, logprobs=_logprobs(items)
     )
     return Reply(
-        id=_text(payload.get("id")),
-        model=_text(payload.get("model")),
+        id=text_of(payload.get("id")),
+        model=text_of(payload.get("model")),
         created=_seconds(payload.get("created_at")),
         choices=(choice,),
         usage=usage_of_response(payload, quirks),
@@ -70,7 +70,7 @@ def decode_reply(payload: Mapping[str, Any], quirks: Quirks) -> Reply | VendorEr
 
 def error_of_response(response: Mapping[str, Any]) -> VendorError | None:
     """What makes a response none: an error of its own, a cancellation, an answer that is still to come."""
-    status = response.get("status")
+    status = text_of(response.get("status"))
     error = response.get("error")
     if error or (status == "failed") or not isinstance(response.get("output"), list):
         found = error_in({"error": error} if error else response)
@@ -99,7 +99,7 @@ def error_of_event(event: Mapping[str, Any]) -> VendorError:
 
 def parts_of(item: dict[str, Any]) -> Iterator[Part]:
     """What one output item says. Messages of others than the assistant (a compaction lists them) say nothing."""
-    kind = item.get("type")
+    kind = text_of(item.get("type"))
     if kind == "message":
         if item.get("role", "assistant") == "assistant":
             yield from _said(item.get("content"))
@@ -109,11 +109,11 @@ def parts_of(item: dict[str, Any]) -> Iterator[Part]:
             yield thought
     elif kind in _CALLS:
         custom = kind == "custom_tool_call"
-        id = _text(item.get("call_id")) or _text(item.get("id"))
-        yield ToolCall(id=id, name=_text(item.get("name")), arguments=arguments_of(item), custom=custom)
+        id = text_of(item.get("call_id")) or text_of(item.get("id"))
+        yield ToolCall(id=id, name=text_of(item.get("name")), arguments=arguments_of(item), custom=custom)
     elif kind == "image_generation_call":
         yield picture_of(item) or hosted_of(item)
-    elif isinstance(kind, str) and kind not in _NO_OUTPUT:
+    elif kind and kind not in _NO_OUTPUT:
         yield hosted_of(item)
 
 
@@ -125,21 +125,21 @@ def _said(content: object) -> Iterator[Part]:
             continue
         kind = part.get("type")
         if kind == "refusal":
-            yield Refusal(text=_text(part.get("refusal")))
+            yield Refusal(text=text_of(part.get("refusal")))
         elif kind == "reasoning_text":
-            yield Thinking(text=_text(part.get("text")))
-        elif text := _text(part.get("text")):
+            yield Thinking(text=text_of(part.get("text")))
+        elif text := text_of(part.get("text")):
             yield Text(text=text, citations=read_annotations(part.get("annotations")))
 
 
 def arguments_of(item: Mapping[str, Any]) -> str:
     """A call's arguments or input as text; some vendors send the object itself."""
     if item.get("type") == "custom_tool_call":
-        return _text(item.get("input"))
+        return text_of(item.get("input"))
     arguments = item.get("arguments")
     if isinstance(arguments, dict):
         return msgspec.json.encode(arguments).decode()
-    return _text(arguments) or "{}"
+    return text_of(arguments) or "{}"
 
 
 def picture_of(item: Mapping[str, Any]) -> Media | None:
@@ -158,15 +158,15 @@ def picture_of(item: Mapping[str, Any]) -> Media | None:
 
 
 def hosted_of(item: dict[str, Any]) -> Hosted:
-    return Hosted(kind=hosted_kind(_text(item.get("type"))), sealed=Opaque(dialect=DIALECT, data=item))
+    return Hosted(kind=hosted_kind(text_of(item.get("type"))), sealed=Opaque(dialect=DIALECT, data=item))
 
 
 def finish_of(response: Mapping[str, Any], parts: list[Part]) -> tuple[FinishReason, str, str]:
     """(how it ended, the vendor's own word, an explanation). Calls are handed out whatever the vendor says, except
     where the output limit cut the last of them."""
     details = response.get("incomplete_details")
-    reason = _text(details.get("reason")) if isinstance(details, Mapping) else ""
-    raw = reason or _text(response.get("status"))
+    reason = text_of(details.get("reason")) if isinstance(details, Mapping) else ""
+    raw = reason or text_of(response.get("status"))
     cut = reason in _LENGTH or raw == "incomplete"  # without a reason it is hardly anything else
     if cut and parts and not (isinstance(parts[-1], ToolCall) and _is_whole(parts[-1])):
         return "length", raw, ""
@@ -216,7 +216,13 @@ def _is_whole(call: ToolCall) -> bool:
     return True
 
 
-def _text(value: object) -> str:
+def part_of(event: Mapping[str, Any]) -> int:
+    """Which content part of its item an event speaks of."""
+    number = event.get("content_index")
+    return number if isinstance(number, int) else 0
+
+
+def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 

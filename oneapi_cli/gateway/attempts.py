@@ -37,8 +37,7 @@ from .watch import ClientLeft
 from .ways import OpenStream, Outgoing, Way, WholeReply
 from .wrapping import Arrayed
 
-AT_ONCE = 16
-"""Calls of one request that are under way together."""
+AT_ONCE = 16  # calls of one request that are under way together
 NOTES = "X-Oneapi-Notes"
 NOTES_BYTES = 1024
 
@@ -190,9 +189,8 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     gate = meter.gate
     key = gate.next_key(offer.candidate.channel)
     bodies = (going.body, *going.more)
-    alone = replace(ask, headers={name: value for name, value in ask.headers.items() if name != "idempotency-key"})
     try:
-        calls = [await encode_call(alone, offer, meter, key, replace(going, body=body, more=())) for body in bodies]
+        calls = [await encode_call(ask, offer, meter, key, replace(going, body=body)) for body in bodies]
     except UpstreamFault:
         meter.begin(offer, going.notes)  # as in `_attempt`
         raise
@@ -213,9 +211,9 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
         raise (unknown or faults)[0]
     if unknown:
         meter.partly_unknown(unknown[0], len(unknown), len(found))
-    headers = _client_headers(came[0].headers, meter.hold, going.notes)
+    last = Here(came[0])
     whole = way.read_several([each.body for each in came])
-    return _whole_answer(whole, Here(came[0]), headers, meter, secrets)
+    return _whole_answer(whole, last, _client_headers(last.headers, meter.hold, going.notes), meter, secrets)
 
 
 def _is_bug(found: object) -> TypeGuard[BaseException]:
@@ -232,8 +230,8 @@ async def _one_of_several(
         except UpstreamFault as fault:
             meter.partly_served |= fault.sent
             raise
-        meter.partly_served = True
-        return reply
+    meter.partly_served = True
+    return reply
 
 
 async def _followed_to_its_end(call: Call, offer: Offer, key: str, *, way: Way, meter: Meter) -> StepReply:
@@ -302,7 +300,7 @@ async def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str, going: Out
         "Accept": "text/event-stream" if wanted.stream else "application/json",
         "Accept-Encoding": "identity",
     }
-    if idempotency := ask.headers.get("idempotency-key"):
+    if (idempotency := ask.headers.get("idempotency-key")) and not going.more:  # several calls are no repetitions
         # The vendor must not confuse two tokens that chose the same key, nor learn what a client put in it.
         chosen = idempotency.encode("utf-8", "surrogateescape")
         headers["Idempotency-Key"] = hmac.new(order.caller.digest, chosen, "sha256").hexdigest()

@@ -114,6 +114,9 @@ _OPENAI: tuple[tuple[str, Traits], ...] = (
     (r"gpt-[5-9].*chat", _plain(16_384, _ORIGINAL_GPT_5_6)),
     (r"gpt-5-search", _plain(0, _TILES_GPT_5)),
     (r"gpt-5-image", Traits()),
+    # An input image in high fidelity: 65 + 129 a tile of 512 px, and up to 6 240 more. Newer ones do not say.
+    # Source: https://developers.openai.com/api/docs/guides/image-generation (2026-11)
+    (r"gpt-image-1|chatgpt-image", Traits(image_tokens=8_000)),
     (r"gpt-5-mini", _reasoner(128_000, _PATCHES_GPT_5_MINI)),
     (r"gpt-5-nano", _reasoner(128_000, _PATCHES_NANO)),
     (r"gpt-5-pro", _reasoner(272_000, _TILES_GPT_5)),

@@ -4,9 +4,11 @@ with the official client."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ import pytest
 from tests.support.clients import Wire, async_client
 from tests.support.forms import form_of
 from tests.support.gateway import booked, running
-from tests.support.upstream import Received, Script, Upstream, Writer, answering
+from tests.support.upstream import Received, Script, Upstream, Writer, answering, streaming
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 CONFIG = """
@@ -37,6 +39,7 @@ CONFIG = """
           tts-1: tts-1
           tts-1-hd: tts-1-hd
           voice: gpt-4o-mini-tts
+          listener: gpt-4o-audio-preview
         priced_as: openai
         prices: {{ears: {{audio_minute: 0.006}}}}
         duration_fallback: {fallback}
@@ -273,6 +276,58 @@ async def test_speech_as_events(tmp_path: Path) -> None:
         assert upstream.received[0].json["model"] == "gpt-4o-mini-tts"
 
 
+# --- chat -----------------------------------------------------------------------------------------------------------
+
+HEARD = {
+    "prompt_tokens": 70,
+    "completion_tokens": 110,
+    "total_tokens": 180,
+    "prompt_tokens_details": {"text_tokens": 20, "audio_tokens": 50, "cached_tokens": 0},
+    "completion_tokens_details": {"text_tokens": 10, "audio_tokens": 100, "reasoning_tokens": 0},
+}
+"""$2.50 and $10 for text, $40 and $80 for audio, a million (openai.com/api/pricing, 2026-11): 5 075 quota."""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["wav", "mp3"])
+async def test_sound_in_chat(kind: str, stream: bool, tmp_path: Path) -> None:
+    wire = Wire()
+    choice = {"index": 0, "finish_reason": "stop"}
+    audio = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1, "transcript": "Hello"}
+    if stream:
+        chunks = [
+            {"choices": [{"index": 0, "delta": {"audio": {"id": "audio_1", "transcript": "Hello"}}}]},
+            {"choices": [{**choice, "delta": {}}]},
+            {"choices": [], "usage": HEARD},
+        ]
+        head: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        script: Script = streaming([b"data: " + json.dumps(head | chunk).encode() + b"\n\n" for chunk in chunks])
+    else:
+        message = {"role": "assistant", "content": None, "audio": audio}
+        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+        script = answering(200, {**body, "choices": [{**choice, "message": message}], "usage": HEARD})
+    data = base64.b64encode(sound("pcm.wav" if kind == "wav" else "vbr.mp3")[1]).decode()
+    part = {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+    asked: dict[str, Any] = {
+        "model": "listener",
+        "modalities": ["text", "audio"],
+        "audio": {"voice": "alloy", "format": "pcm16" if stream else "wav"},
+        "messages": [{"role": "user", "content": [part]}],
+    }
+    if stream:
+        asked |= {"stream": True, "stream_options": {"include_usage": True}}
+    async with serving(tmp_path, script) as (upstream, gateway):
+        async with async_client(gateway, wire) as client:
+            answer: Any = await client.chat.completions.create(**asked)
+            last = [chunk async for chunk in answer][-1] if stream else answer
+        assert last.usage.completion_tokens_details.audio_tokens == 100, "the vendor's own usage"
+        assert booked(gateway, wire.request_id) == ("settled", 10_150_000)
+        assert upstream.received[0].json["messages"][0]["content"] == [part]
+        db = gateway.db()
+        assert db.execute("SELECT bounded FROM requests").fetchone() == (1,)
+        db.close()
+
+
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +423,30 @@ async def test_who_has_nothing_is_refused_before_the_upload(tmp_path: Path) -> N
         first = await asyncio.wait_for(reader.readline(), 5)
         assert b" 401 " in first
         writer.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at open files as Linux shows them")
+async def test_no_temporary_file_is_left(tmp_path: Path) -> None:
+    """Neither by a reply nor by a refusal; where they are kept they have no name."""
+
+    def kept() -> list[str]:
+        links = (os.readlink(link) for link in Path("/proc/self/fd").iterdir() if os.path.lexists(link))
+        return [link for link in links if link.endswith("(deleted)")]
+
+    before, seen = kept(), list[str]()
+
+    async def script(_: Received, writer: Writer) -> None:
+        seen.extend(kept())
+        await writer.answer(200, {"text": "Hello"})
+
+    samples = sound("pcm.wav")[1].replace(b"data", b"data\xff\xff\xff\xff", 1) + bytes(3 << 20)
+    async with serving(tmp_path, script) as (_, gateway), async_client(gateway, Wire()) as client:
+        await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", samples))
+        assert len(seen) == len(before) + 1
+        with pytest.raises(openai.BadRequestError):
+            await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", bytes(3 << 20)))
+        await asyncio.sleep(0.05)
+        assert kept() == before
 
 
 async def test_a_large_upload_is_never_in_memory(tmp_path: Path) -> None:

@@ -273,8 +273,8 @@ async def test_unknown_and_unbuilt_paths(tmp_path: Path) -> None:
         for path, key, status in [
             ("/v1/nothing-like-this", None, 404),
             ("/elsewhere", None, 404),
-            ("/v1/images/generations", None, 501),
-            ("/v1/images/generations", "sk-wrong", 401),
+            ("/v1/files", None, 501),
+            ("/v1/files", "sk-wrong", 401),
             ("/v1/realtime", None, 501),
             ("/v1/responses/resp_123/cancel", None, 404),
         ]:

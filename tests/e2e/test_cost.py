@@ -109,7 +109,7 @@ ANY = [
     Request("too large", 413, body={**CHAT, "user": "x" * 70_000}),
     Request("a foreign host", 421, body=CHAT, host="evil.example"),
     Request("long headers", 431, "/healthz", "GET", key="k" * 9_000),
-    Request("not built", 501, "/v1/images/generations", body={}),
+    Request("not built", 501, "/v1/files", body={}),
 ]
 
 

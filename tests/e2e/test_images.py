@@ -665,6 +665,13 @@ BAD = [
         path="/images/generations",
         code="prompt_too_long",
     ),
+    Bad(
+        "json: stream",
+        "stream",
+        {"model": "imagen", "prompt": "x", "stream": True},
+        json=True,
+        path="/images/generations",
+    ),
     Bad("json: redux", "image", {"model": "redux", "prompt": "x"}, json=True, path="/images/generations"),
     Bad(
         "json where a form is",

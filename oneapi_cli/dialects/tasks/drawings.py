@@ -79,6 +79,8 @@ class Made(Struct, frozen=True):
 def drawing_of(task: TaskAsk) -> Drawing:
     """Raises BadRequest naming the member."""
     asked = task.asked
+    if asked.get("stream") in (True, "true", "1"):
+        raise BadRequest(f"`stream` cannot be given to {task.name}: it draws whole pictures", member="stream")
     kind = _text(asked, "response_format")
     given = {name for name in asked if asked[name] not in (None, "", [], "auto")}
     return Drawing(

@@ -135,7 +135,7 @@ def answer_transcription(fields: Mapping[str, str], file: bytes) -> Iterator[Ste
         return failure
     text = _heard(file, seconds, without_orders(fields.get("prompt", "")))
     shape = fields.get("response_format", "json")
-    usage: dict[str, object] = {"usage": {"type": "duration", "seconds": math.ceil(seconds)}} if orders.usage else {}
+    usage: dict[str, object] = {"usage": {"type": "duration", "seconds": float(seconds)}} if orders.usage else {}
     if shape == "text":
         return blob(text.encode() + b"\n", "text/plain; charset=utf-8", orders)
     if shape == "json":

@@ -160,7 +160,7 @@ def hear(file: bytes, **fields: str) -> Played:
 def test_transcription_of_its_own_speech() -> None:
     file = speak("x" * 100).body
     found = hear(file).json
-    assert found["usage"] == {"type": "duration", "seconds": 7}
+    assert found["usage"] == {"type": "duration", "seconds": 6.5}
     assert len(found["text"].split()) == 16
     verbose = hear(file, response_format="verbose_json").json
     assert (verbose["duration"], verbose["text"]) == (6.5, found["text"])
