@@ -295,7 +295,7 @@ async def test_sound_in_chat(kind: str, stream: bool, tmp_path: Path) -> None:
     choice = {"index": 0, "finish_reason": "stop"}
     audio = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1, "transcript": "Hello"}
     if stream:
-        chunks = [
+        chunks: list[dict[str, Any]] = [
             {"choices": [{"index": 0, "delta": {"audio": {"id": "audio_1", "transcript": "Hello"}}}]},
             {"choices": [{**choice, "delta": {}}]},
             {"choices": [], "usage": HEARD},
