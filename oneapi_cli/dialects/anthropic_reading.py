@@ -40,7 +40,7 @@ from .anthropic_usage import merged, usage_of
 from .bedrock_errors import failed, is_exception
 from .dialect import VendorError
 from .parts import PartWriter
-from .vendor_values import decoded_object, object_of, objects_of, text_of
+from .vendor_values import decoded_object, object_of, objects_of, place_of, text_of
 
 _FINISHES: Mapping[str, FinishReason] = {
     "end_turn": "stop",
@@ -173,11 +173,11 @@ class MessageReader:
         if self._over:  # of a message that has ended only its usage may still come
             return self._report(payload.get("usage")) if kind == "message_delta" else []
         if kind == "content_block_delta":
-            return self._delta(payload.get("index"), object_of(payload.get("delta")))
+            return self._delta(place_of(payload.get("index")), object_of(payload.get("delta")))
         if kind == "content_block_start":
-            return self._start(payload.get("index"), object_of(payload.get("content_block")))
+            return self._start(place_of(payload.get("index")), object_of(payload.get("content_block")))
         if kind == "content_block_stop":
-            return self._stop(payload.get("index"))
+            return self._stop(place_of(payload.get("index")))
         if kind == "message_start":
             return self._begin(object_of(payload.get("message")))
         if kind == "message_delta":

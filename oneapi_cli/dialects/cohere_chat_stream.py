@@ -17,7 +17,7 @@ from ..values.events import Event, Failed, Noted, Started, UsageSeen
 from ..values.vendor import Quirks
 from .cohere_chat_parts import FINISHES, citations_of, in_plan, logprobs_of, sealed, usage_of
 from .parts import PartWriter
-from .vendor_values import decoded_object, object_of, objects_of, text_of
+from .vendor_values import decoded_object, object_of, objects_of, place_of, text_of
 
 _DONE = b"[DONE]"
 
@@ -88,7 +88,7 @@ class Decoder:
         self._in_text = False
         for call in objects_of(message.get("tool_calls")):
             function = object_of(call.get("function"))
-            key = said.get("index")
+            key = place_of(said.get("index"))
             events += self._writer.end_call(key)
             events += self._writer.call(key, id=text_of(call.get("id")), name=text_of(function.get("name")))
             events += self._writer.arguments(key, text_of(function.get("arguments")))
@@ -98,11 +98,11 @@ class Decoder:
         events: list[Event] = []
         for call in objects_of(message.get("tool_calls")):
             more = text_of(object_of(call.get("function")).get("arguments"))
-            events += self._writer.arguments(said.get("index"), more)
+            events += self._writer.arguments(place_of(said.get("index")), more)
         return events
 
     def _call_end(self, said: Mapping[str, Any], message: Mapping[str, Any]) -> list[Event]:
-        return self._writer.end_call(said.get("index"))
+        return self._writer.end_call(place_of(said.get("index")))
 
     def _cite(self, said: Mapping[str, Any], message: Mapping[str, Any]) -> list[Event]:
         events: list[Event] = []

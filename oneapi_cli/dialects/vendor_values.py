@@ -45,6 +45,11 @@ def count_of(value: object) -> int | None:
     return value if 0 <= value <= MOST_COUNT else None
 
 
+def place_of(value: object) -> int | str | None:
+    """What a vendor tells the parts of a stream apart by; None for what cannot be told apart."""
+    return value if isinstance(value, int | str) else None
+
+
 def seconds_of(value: object) -> int:
     """A moment as RFC 3339 writes it → whole unix seconds; 0 for anything else."""
     try:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from oneapi_cli.dialects import SPEAKERS
+from oneapi_cli.framing.sse import Frame
 from oneapi_cli.gateway.watch import ClientLeft
 from oneapi_cli.providers.table import VENDORS
 from oneapi_cli.server.connection import ClientPresence
 from oneapi_cli.values.errors import BadRequest, Broken, GatewayError, Unreachable
-from oneapi_cli.values.vendor import Channel, Timeouts
+from oneapi_cli.values.vendor import Channel, Quirks, Timeouts
 from tests.gateway.kit import (
     FULL,
     MODEL,
@@ -119,3 +121,15 @@ async def test_who_leaves_a_whole_reply_pays_for_what_it_used_though_a_later_cha
         receipt = await scene.receipt(ask)
         assert receipt is not None
         assert receipt.cost_nanos == FULL
+
+
+@pytest.mark.parametrize("index", [{}, [], None, 1.5, "0"])
+def test_a_part_of_a_stream_in_no_place_is_no_bug(index: object) -> None:
+    """What a vendor says wrongly ends as an error event at worst, never as a connection that is cut."""
+    start = {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}
+    text = {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": "x"}}
+    call = {"type": "tool-call-start", "index": index, "delta": {"message": {"tool_calls": {"id": "c"}}}}
+    for speaker, said in (("anthropic_messages", (start, text)), ("cohere_chat", (call,))):
+        decoder = SPEAKERS[speaker].decode_stream(Quirks())
+        for payload in said:
+            decoder.feed(Frame(event=str(payload["type"]), data=json.dumps(payload).encode()))
