@@ -93,6 +93,15 @@ KNOWN = _READ | frozenset(
 )
 
 _anything = msgspec.json.Decoder()
+REFERENCE = "item_reference"
+
+
+class _Item(msgspec.Struct):
+    type: Any = None
+    role: Any = None
+
+
+_items = msgspec.json.Decoder(list[_Item], float_hook=str)
 
 
 def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
@@ -107,6 +116,8 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
         raise required("input")
     if raw is not None and raw[:1] not in (b'"', b"["):
         raise wrong("input", "must be a string or an array")
+    if raw is not None and _refers(raw):
+        stored += (REFERENCE,)
     stream = fields.flag("stream")
     limit, limit_members = limit_of(fields, LIMITS)
     unknown, unpriceable = media_members(fields, "input")
@@ -123,6 +134,17 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
         previous=fields.text("previous_response_id") or "",
         native=params.get("action") == "compact",
     )
+
+
+def _refers(raw: bytes) -> bool:
+    """Whether an item of the input stands for one that the vendor keeps: by its type, or with nothing but an id."""
+    if raw[:1] != b"[" or not (b'"id"' in raw or b"\\u00" in raw):
+        return False
+    try:
+        items = _items.decode(raw)
+    except msgspec.DecodeError:
+        return False  # the vendor refuses it
+    return any(item.type == REFERENCE or (item.type is None and item.role is None) for item in items)
 
 
 def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:

@@ -34,7 +34,15 @@ AUDIO_TOKENS_PER_SECOND = 32
 STORED_INPUT_TOKENS = 1_050_000
 """The largest context window on the list: what a conversation that is kept at the vendor can add, unseen by us."""
 STORED_INPUT = frozenset(
-    {"previous_response_id", "conversation", "prompt", "context_management", "cachedContent", "continuationToken"}
+    {
+        "previous_response_id",
+        "conversation",
+        "prompt",
+        "context_management",
+        "item_reference",
+        "cachedContent",
+        "continuationToken",
+    }
 )
 PRODUCING = frozenset({"openai_chat", "openai_completions", "openai_responses", "anthropic_messages", "gemini"})
 STORING = frozenset({"openai_responses"})

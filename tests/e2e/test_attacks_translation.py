@@ -20,6 +20,7 @@ from oneapi_cli.values.errors import BadRequest
 from tests.e2e.test_attacks import balance
 from tests.e2e.test_images import B64, Replicate, serving
 from tests.support.gateway import Gateway, booked, running
+from tests.support.shapes import response
 from tests.support.upstream import Received, Script, Upstream, Writer, answering, reply
 from tests.support.vendors import anthropic_whole, gemini_whole
 
@@ -33,6 +34,7 @@ CONFIG = f"""
          {PRICE}}}}}
       - {{{{name: chat, type: openai-compatible, base_url: '{{root}}/v1', api_key: k, models: [chat, both],
          speaks: [openai_chat], {PRICE}}}}}
+      - {{{{name: resp, type: openai, base_url: '{{root}}/v1', api_key: k, models: [resp], {PRICE}}}}}
       - {{{{name: bed, type: bedrock, base_url: '{{root}}', bearer: bedrock-secret-token, region: us-east-1,
          models: {{{{bed: amazon.nova-pro-v1:0}}}}, {PRICE}}}}}
     """
@@ -160,6 +162,17 @@ async def test_a_body_that_only_one_channel_cannot_read_is_served_by_the_other(t
     async with gateway_over(tmp_path, answering(200, anthropic_whole(False))) as (upstream, gateway):
         assert (await post(gateway, "/v1/messages", body))[0] == 200
         assert upstream.received[0].json["messages"] == [odd]
+
+
+@pytest.mark.parametrize("item", [{"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}], ids=["typed", "bare"])
+async def test_an_item_that_the_vendor_keeps_is_held(item: dict[str, Any], tmp_path: Path) -> None:
+    body = {"model": "resp", "input": [item, USER], "max_output_tokens": 16}
+    usage = {"input_tokens": 100_000, "output_tokens": 5, "total_tokens": 100_005}
+    script = answering(200, response(usage=usage))
+    async with gateway_over(tmp_path, script, budget_nanos=1_000_000) as (_, gateway):
+        await post(gateway, "/v1/responses", body)
+        granted, used, _ = balance(gateway)
+        assert used <= granted
 
 
 # --- what goes back -------------------------------------------------------------------------------------------------

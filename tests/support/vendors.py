@@ -114,7 +114,13 @@ def responses_whole(calls: bool) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": USED_IN + USED_OUT,
     }
-    rest: dict[str, Any] = {"error": None, "incomplete_details": None, "instructions": None, "metadata": {}, "tools": []}
+    rest: dict[str, Any] = {
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "tools": [],
+    }
     head = {"id": "resp_1", "object": "response", "created_at": 1700000000, "status": "completed"}
     output = [_responses_item(calls)]
     return {**head, **rest, "model": "vendor-model", "output": output, "tool_choice": "auto", "usage": usage}
