@@ -292,6 +292,7 @@ class TaskAsk(Struct, frozen=True, kw_only=True):
 
     model: the name upstream. asked: the client's JSON, or the plain fields of its form (texts); upload: that form, for
     its files. request_id, created, name: for the answer: our id, unix seconds, the model as the client named it.
+    told: once the replies are here, the headers of each, in order.
     """
 
     model: str
@@ -301,6 +302,7 @@ class TaskAsk(Struct, frozen=True, kw_only=True):
     asked: Mapping[str, Any]
     upload: Upload | None = None
     quirks: Quirks = Quirks()
+    told: Sequence[Mapping[str, str]] = ()
 
 
 class TaskReply(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-1
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from ..values.asks import NO_PARAMS, Change, Measure, Params, Wanted
@@ -21,9 +23,12 @@ from .openai_usage import read_usage
 
 NAME: str = "openai_embeddings"
 
-_READ = frozenset({"model", "input"})
+_READ = frozenset({"model", "input", "dimensions", "encoding_format"})
 
-KNOWN = _READ | frozenset({"dimensions", "encoding_format", "user"})
+KNOWN = _READ | frozenset({"user"})
+
+MOST_INPUTS = 2_048
+MOST_DIMENSIONS = 65_536
 
 
 def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
@@ -31,10 +36,13 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
     fields = Fields(body, _READ)
     model = model_of(fields)
     raw = fields.raw("input")
-    if raw is None or raw == b"[]":
+    if raw is None or (raw[:1] == b"[" and not raw[1:-1].strip()):
         raise required("input")
     if raw[:1] not in (b'"', b"["):
         raise wrong("input", "must be a string or an array")
+    _check(fields.value("input"))
+    fields.count("dimensions", 1, MOST_DIMENSIONS)
+    fields.text("encoding_format")
     unknown, unpriceable = media_members(fields, "input")
     return Wanted(
         dialect=NAME,
@@ -44,6 +52,32 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
         fees={"input_characters": len(raw)},
         counted=(("input_tokens",), ("input_characters",), ("requests",)),
     )
+
+
+def _check(given: Any) -> None:
+    """A text, token numbers, or up to 2048 of those; objects are other vendors' pictures. Raises BadRequest."""
+    if isinstance(given, str):
+        if not given:
+            raise wrong("input", "must not be empty")
+        return
+    if isinstance(given[0], int) and not isinstance(given[0], bool):
+        return _check_numbers(given, "input")
+    if len(given) > MOST_INPUTS:
+        raise wrong("input", f"may have {MOST_INPUTS} elements at most")
+    for index, item in enumerate(given):
+        if isinstance(item, list):
+            _check_numbers(item, f"input[{index}]")
+        elif item == "" or item == {}:
+            raise wrong(f"input[{index}]", "must not be empty")
+        elif not isinstance(item, str | dict):
+            raise wrong(f"input[{index}]", "must be a string or an array of token numbers")
+
+
+def _check_numbers(given: list[Any], place: str) -> None:
+    if not given:
+        raise wrong(place, "must not be empty")
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in given):
+        raise wrong(place, "must hold token numbers alone")
 
 
 def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:

@@ -21,7 +21,7 @@ from ..values.asks import Ask, Wanted
 from ..values.errors import BadRequest, Forbidden, GatewayError, NoChannel, OutOfCredit, Overloaded
 from ..values.holds import Hold, HoldAsk, Refusal, TooTight
 from .authenticate import Caller, exhausted, refusal, reread
-from .covering import check_covered, with_talk
+from .covering import check_covered, spelt_out, with_talk
 from .gate import Gate, Market
 from .plan import Offer, Order, check_priceable, find_offers, is_bounded, limit_to_send, tightened, worst_case
 from .settle import refused_account
@@ -33,6 +33,8 @@ from .uploads import NOTHING, Given, is_form, measured, payable, receive_form
 from .watch import ClientLeft, Watch
 
 MOST_ROUNDS = 4
+SPELT = frozenset({"openai_embeddings"})
+"""Doors at which token numbers may stand for a text."""
 
 
 class _Draft(Struct):
@@ -124,6 +126,8 @@ async def fitted(ask: Ask, order: Order, gate: Gate) -> Order:
             order = with_talk(order, await _talk_of(order, others, gate), gate)
         except BadRequest as fault:  # a channel that speaks the client's dialect takes it all the same
             faults, order = [fault], replace(order, offers=[each for each in order.offers if each not in others])
+    elif order.wanted.dialect in SPELT:
+        order = await spelt_out(order, gate)
     for offer in order.offers:
         try:
             if offer in others:

@@ -197,7 +197,8 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     meter.begin(offer, going.notes)
     secrets = secrets_of(offer.candidate.channel, key, calls[0].headers)
     turn = asyncio.Semaphore(AT_ONCE)
-    work = [_one_of_several(call, offer, key, way=way, meter=meter, turn=turn) for call in calls]
+    failed: list[UpstreamFault] = []
+    work = [_one_of_several(call, offer, key, way=way, meter=meter, turn=turn, failed=failed) for call in calls]
     found = await asyncio.gather(*work, return_exceptions=True)
     if (bug := next((each for each in found if _is_bug(each)), None)) is not None:
         raise bug
@@ -205,14 +206,15 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     faults = [each for each in found if isinstance(each, UpstreamFault)]
     meter.answered(came[0].status if came else faults[0].status, _upstream_id(came[0].headers) if came else "")
     if faults and came and not way.partial:
-        raise Broken(f"{len(faults)} of the {len(found)} calls that this request takes failed: {faults[0].message}")
+        raise Broken(f"{len(faults)} of the {len(found)} calls that this request takes failed: {failed[0].message}")
     unknown = [each for each in faults if each.sent]
     if faults and not came:
         raise (unknown or faults)[0]
     if unknown:
         meter.partly_unknown(unknown[0], len(unknown), len(found))
     last = Here(came[0])
-    whole = way.read_several([each.body for each in came])
+    size = sum(len(each.body) for each in came) + len(meter.order.body)
+    whole = await aside(size, lambda: way.read_several(came))
     return _whole_answer(whole, last, _client_headers(last.headers, meter.hold, going.notes), meter, secrets)
 
 
@@ -221,17 +223,43 @@ def _is_bug(found: object) -> TypeGuard[BaseException]:
 
 
 async def _one_of_several(
-    call: Call, offer: Offer, key: str, *, way: Way, meter: Meter, turn: asyncio.Semaphore
+    call: Call,
+    offer: Offer,
+    key: str,
+    *,
+    way: TaskWay,
+    meter: Meter,
+    turn: asyncio.Semaphore,
+    failed: list[UpstreamFault],
 ) -> StepReply:
-    """One of the calls in its turn, followed to its end. Raises UpstreamFault; left early, it is called off."""
+    """One of the calls in its turn, followed to its end. Raises UpstreamFault, its own or (unsent) that of another
+    without which there is no answer; left early, it is called off.
+    """
     async with turn:
+        if failed and not way.partial:
+            raise failed[0]
         try:
-            reply = await _followed_to_its_end(call, offer, key, way=way, meter=meter)
+            reply = await _patiently(call, offer, key, way=way, meter=meter)
         except UpstreamFault as fault:
+            failed.append(fault)
             meter.partly_served |= fault.sent
             raise
     meter.partly_served = True
     return reply
+
+
+async def _patiently(call: Call, offer: Offer, key: str, *, way: TaskWay, meter: Meter) -> StepReply:
+    """As often as the evidence allows, where others of the same request have been served already and would be lost."""
+    for attempt in range(1, meter.gate.policy.retries + 1):
+        try:
+            return await _followed_to_its_end(call, offer, key, way=way, meter=meter)
+        except UpstreamFault as fault:
+            pause = pause_seconds(fault, attempt)
+            again = meter.partly_served and not way.partial and where(fault, retry_unknown=False) == "anywhere"
+            if not again or pause is None:
+                raise
+        await meter.gate.sleep(pause)
+    return await _followed_to_its_end(call, offer, key, way=way, meter=meter)
 
 
 async def _followed_to_its_end(call: Call, offer: Offer, key: str, *, way: Way, meter: Meter) -> StepReply:
@@ -358,7 +386,12 @@ async def _open_stream(
 async def _read_whole(reply: Reply, headers: dict[str, str], meter: Meter, secrets: Secrets, way: Way) -> Answer:
     """A whole reply and its usage. A 200 that carries an error object is the refusal that it says it is."""
     chunks = reply.chunks()
-    whole = way.read_whole(await read_chunks(chunks, meter.gate.policy.reply_limit))
+    body = await read_chunks(chunks, meter.gate.policy.reply_limit)
+    if isinstance(way, TaskWay):
+        told = StepReply(status=reply.status, headers=reply.headers, body=body)
+        whole = await aside(len(body) + len(meter.order.body), lambda: way.read_several([told]))
+    else:
+        whole = way.read_whole(body)
     return _whole_answer(whole, reply, headers, meter, secrets)
 
 

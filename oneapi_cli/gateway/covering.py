@@ -4,17 +4,23 @@ client's words, and the vendor's may mean more.
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterator
 
+import msgspec
 from msgspec.structs import replace
 
 from ..dialects import DIALECTS
+from ..dialects.tasks.vectors import texts_of
 from ..values.conversation import CacheMark, Conversation
-from .gate import Gate
+from ..values.errors import BadRequest
+from .gate import Gate, Market
 from .plan import Offer, Order, check_priceable, worst_case
 from .talk import Talk
 
 _LONG = "1h"
+_NUMBERS = re.compile(rb'"input"\s*:\s*\[\s*(?:"(?:[^"\\]|\\.)*"\s*,\s*)*\[?\s*\d')
 
 
 def with_talk(order: Order, talk: Talk, gate: Gate) -> Order:
@@ -25,6 +31,28 @@ def with_talk(order: Order, talk: Talk, gate: Gate) -> Order:
     wanted = replace(wanted, long_cache=True)
     need = worst_case(wanted, order.measure, order.offers, order.principal, gate.policy)
     return replace(order, talk=talk, wanted=wanted, need=need)
+
+
+async def spelt_out(order: Order, gate: Market) -> Order:
+    """The order, held for its token numbers as the texts that they are where an offer takes no numbers: a number of
+    three digits may be a hundred spaces, and each of them a token elsewhere.
+    """
+    if order.upload is not None or not _NUMBERS.search(order.body):
+        return order
+    try:
+        size = await asyncio.to_thread(_spelt_bytes, order.body)
+    except BadRequest:
+        return order  # whoever takes texts alone refuses it in its own words
+    measure = replace(order.measure, text_bytes=max(order.measure.text_bytes, size))
+    fees = {**order.wanted.fees, "input_characters": max(order.wanted.fees.get("input_characters", 0), size)}
+    wanted = replace(order.wanted, fees=fees)
+    need = worst_case(wanted, measure, order.offers, order.principal, gate.policy)
+    return replace(order, measure=measure, wanted=wanted, need=need)
+
+
+def _spelt_bytes(body: bytes) -> int:
+    texts = texts_of(msgspec.json.decode(body)["input"])
+    return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
 
 
 def check_covered(order: Order, offer: Offer, body: bytes) -> None:

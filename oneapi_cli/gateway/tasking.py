@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..dialects import FOLLOWS, TASKS, ReplyReading, VendorError
 from ..dialects.dialect import Following, Step, StepReply, TaskAsk, TaskFollower
@@ -81,16 +82,17 @@ class TaskWay:
         return ""
 
     def read_whole(self, body: bytes) -> WholeReply:
-        return self.read_several([body])
+        return self.read_several([StepReply(status=200, headers={}, body=body)])
 
     @property
     def partial(self) -> bool:
         """Whether the replies that came are an answer, where others failed."""
         return self._speaker.PARTIAL
 
-    def read_several(self, bodies: Sequence[bytes]) -> WholeReply:
+    def read_several(self, replies: Sequence[StepReply]) -> WholeReply:
         """The answer to the client, from the replies to each body that left, in order. Raises Malformed."""
-        reply = self._speaker.decode_task([_object(body) for body in bodies], self._task)
+        task = replace(self._task, told=[each.headers for each in replies])
+        reply = self._speaker.decode_task([_object(each.body) for each in replies], task)
         if isinstance(reply, VendorError):
             return WholeReply(reading=ReplyReading(usage=None, error=reply))
         reading = ReplyReading(usage=reply.usage, finished=True)

@@ -116,6 +116,7 @@ NATIVE = (
             "gemini_images": _VERTEX + "/publishers/google/models/{model}:generateContent",
             "gemini_image_edits": _VERTEX + "/publishers/google/models/{model}:generateContent",
             "vertex_embeddings": _VERTEX + "/publishers/google/models/{model}:predict",
+            "vertex_embed_content": _VERTEX + "/publishers/google/models/{model}:embedContent",
             "imagen": _VERTEX + "/publishers/google/models/{model}:predict",
             "imagen_edits": _VERTEX + "/publishers/google/models/{model}:predict",
             "anthropic_messages": _VERTEX + "/publishers/anthropic/models/{model}:rawPredict",

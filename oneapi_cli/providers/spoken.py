@@ -13,6 +13,8 @@ from ..values.vendor import Channel
 
 _CLAUDE = re.compile(r"claude|(?:^|[./:])anthropic\.", re.IGNORECASE)
 _EMBEDS = re.compile(r"embed|gecko", re.IGNORECASE)
+# The first of them is asked to predict, as the models before it are; the later ones by the verb of the Gemini API.
+_EMBEDS_CONTENT = re.compile(r"gemini-embedding-(?!001|exp)")
 _RERANKS = re.compile(r"rerank", re.IGNORECASE)
 _DRAWS = re.compile(r"image|banana", re.IGNORECASE)
 _IMAGEN = re.compile(r"imagen|imagegeneration", re.IGNORECASE)
@@ -47,7 +49,7 @@ def _vertex(model: str) -> frozenset[str]:
     if _IMAGEN.search(name):
         return _IMAGENS
     if _EMBEDS.search(name):
-        return frozenset({"vertex_embeddings"})
+        return frozenset({"vertex_embed_content" if _EMBEDS_CONTENT.match(name) else "vertex_embeddings"})
     return _googles(name) if _GEMINI.search(name) else _VERTEX_PARTNERS
 
 

@@ -35,7 +35,7 @@ JSON = {"content-type": "application/json"}
 
 def replicate(**more: Any) -> Channel:
     own = {
-        "speaks": {"replicate_chat": "/predictions"},
+        "speaks": {"replicate": "/predictions"},
         "vendor": VENDORS["replicate"],
         "models": {MODEL: "meta/llama"},
     }
@@ -53,6 +53,7 @@ async def test_a_look_that_is_refused_lets_its_connection_go(tmp_path: Path) -> 
         with pytest.raises(GatewayError):
             await listen(scene, scene.ask())
         await scene.quiet()
+        assert len(scene.transport.replies) > 1
         assert all(each.aborted or each.released for each in scene.transport.replies)
 
 
@@ -62,6 +63,7 @@ async def test_a_look_that_breaks_lets_its_connection_go(tmp_path: Path) -> None
         with pytest.raises(GatewayError):
             await listen(scene, scene.ask())
         await scene.quiet()
+        assert len(scene.transport.replies) > 1
         assert all(each.aborted or each.released for each in scene.transport.replies)
 
 

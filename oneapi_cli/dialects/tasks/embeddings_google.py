@@ -1,5 +1,5 @@
-"""OpenAI's embeddings by Google's models: `batchEmbedContents` at the Gemini API; `predict` on Vertex, and `embedContent`
-for the second generation of Gemini's.
+"""OpenAI's embeddings by Google's models: `batchEmbedContents` at the Gemini API; on Vertex `predict`, and
+`embedContent` for the second generation of Gemini's.
 
 Sources: https://ai.google.dev/api/embeddings ·
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api · google-genai 1.x (2026-11)

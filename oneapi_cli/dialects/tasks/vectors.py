@@ -15,6 +15,7 @@ from ...values.conversation import Notes
 from ...values.errors import BadRequest, Malformed
 from ...values.usage import Usage
 from ..dialect import TaskAsk, TaskReply
+from ..openai_embeddings import MOST_DIMENSIONS, MOST_INPUTS
 from ..vocabulary import count, encoding
 
 VOCABULARY = "cl100k_base"
@@ -23,8 +24,6 @@ VOCABULARY = "cl100k_base"
 ESTIMATOR = "o200k_base"
 """What texts are counted with where no reply says how many tokens it read."""
 
-MOST_INPUTS = 2_048
-MOST_DIMENSIONS = 65_536
 _CANON = frozenset({"model", "input", "dimensions", "encoding_format"})
 
 
