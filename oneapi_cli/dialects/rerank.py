@@ -8,7 +8,7 @@ Sources: https://docs.cohere.com/reference/rerank · https://jina.ai/reranker (2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ CHUNK_TOKENS = 500
 _READ = frozenset({"model", "query", "documents", "top_n", "return_documents"})
 KNOWN = _READ | frozenset({"max_tokens_per_doc", "max_chunks_per_doc", "rank_fields", "truncation", "priority"})
 
+_PICTURES = frozenset({"image", "image_url", "url"})
+
 _anything = msgspec.json.Decoder(float_hook=str)
 
 
@@ -43,17 +45,16 @@ def peek(body: bytes, params: Params = NO_PARAMS) -> Wanted:
     query = fields.text("query")
     if not query:
         raise required("query")
-    documents = documents_of(fields.value("documents"))
+    given = fields.value("documents")
+    documents = documents_of(given)
     fields.count("top_n", 1, MOST_DOCUMENTS)
     fields.flag("return_documents")
-    asked, most = len(query.encode()), 0
-    for document in documents:
-        most += -(-(len(document.encode()) + asked) // CHUNK_TOKENS)
+    pictures = any(isinstance(each, dict) and not each.keys().isdisjoint(_PICTURES) for each in given)
     return Wanted(
         dialect=NAME,
         model=model,
-        unknown=fields.unknown(KNOWN),
-        fees={"rerank_searches": searches(most)},
+        unknown=fields.unknown(KNOWN) + (("documents",) if pictures else ()),
+        fees={"rerank_searches": searches(chunks(map(_size, documents), _size(query)))},
         counted=(("rerank_searches",), ("input_tokens",), ("requests",)),
     )
 
@@ -62,7 +63,7 @@ def measure(body: bytes, wanted: Wanted, *, texts: bool = False) -> Measure:
     """The query is read once for each document."""
     fields = Fields(body, _READ)
     query, documents = fields.text("query") or "", documents_of(fields.value("documents"))
-    size = sum(len(document.encode()) for document in documents) + len(query.encode()) * len(documents)
+    size = sum(map(_size, documents)) + _size(query) * len(documents)
     return Measure(
         text_bytes=size,
         texts=(*documents, *[query] * len(documents)) if texts else (),
@@ -85,16 +86,18 @@ def read_usage(payload: Mapping[str, object] | bytes, quirks: Quirks) -> Usage |
 
 
 def usage_of(payload: Mapping[str, Any]) -> Usage | None:
-    """Cohere says `meta.billed_units.search_units`, Jina and others `usage.total_tokens`."""
-    billed, usage = object_of(object_of(payload.get("meta")).get("billed_units")), object_of(payload.get("usage"))
-    found: dict[str, Count] = {}
-    if (units := count_of(billed.get("search_units"))) is not None:
-        found["rerank_searches"] = units
-    tokens = [count_of(block.get(name)) for block, name in ((usage, "total_tokens"), (usage, "prompt_tokens"))]
-    if (read := next((each for each in tokens if each is not None), None)) is not None:
-        found["input_tokens"] = read
-    said = usage or object_of(payload.get("meta"))
-    return Usage(counts=found, raw=msgspec.json.encode(said).decode()) if found else None
+    """Cohere says `meta.billed_units.search_units`, Jina and others `usage.total_tokens`, SiliconFlow `meta.tokens`."""
+    meta, usage = object_of(payload.get("meta")), object_of(payload.get("usage"))
+    billed, read = object_of(meta.get("billed_units")), object_of(meta.get("tokens"))
+    said = usage or meta
+    if units := count_of(billed.get("search_units")):
+        return Usage(counts={"rerank_searches": units}, raw=msgspec.json.encode(said).decode())
+    places = ((usage, "total_tokens"), (usage, "prompt_tokens"), (billed, "input_tokens"), (read, "input_tokens"))
+    tokens = [count for block, name in places if (count := count_of(block.get(name))) is not None]
+    if not tokens:
+        return None
+    found: dict[str, Count] = {"input_tokens": tokens[0]}
+    return Usage(counts=found, raw=msgspec.json.encode(said).decode())
 
 
 def read_reply(body: bytes, quirks: Quirks) -> ReplyReading:
@@ -118,6 +121,15 @@ def documents_of(value: object) -> list[str]:
 def searches(documents: int) -> int:
     """How many searches that many documents are."""
     return max(1, -(-documents // DOCUMENTS_PER_SEARCH))
+
+
+def chunks(documents: Iterable[int], query: int, most: int = CHUNK_TOKENS) -> int:
+    """As how many documents those count, each with the query beside it. Sizes in tokens, or in bytes for a bound."""
+    return sum(max(1, -(-(each + query) // most)) for each in documents)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _document(each: object, index: int) -> str:

@@ -6,11 +6,9 @@ before that may still be retried; nothing after it may.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import TypeGuard
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +27,7 @@ from .plan import Offer, Order, limit_to_send
 from .rates import with_rates
 from .refusals import Secrets, as_client_sees, as_refused, read_chunks, refused_by, secrets_of
 from .relaying import Relay
+from .several import followed, sent_together
 from .steps import Here, Stepper, signed
 from .talk import aside
 from .tasking import TaskWay
@@ -37,7 +36,6 @@ from .watch import ClientLeft
 from .ways import OpenStream, Outgoing, Way, WholeReply
 from .wrapping import Arrayed
 
-AT_ONCE = 16  # calls of one request that are under way together
 NOTES = "X-Oneapi-Notes"
 NOTES_BYTES = 1024
 
@@ -165,7 +163,7 @@ async def _attempt(ask: Ask, offer: Offer, meter: Meter) -> Answer:
         meter.answered(reply.status, _upstream_id(reply.headers))
         if not 200 <= reply.status < 300:
             raise await refused_by(reply, way.decode_error, secrets)
-        reply = await _followed(reply, way, stepper, secrets)
+        reply = await followed(reply, way, stepper, secrets)
         headers = _client_headers(reply.headers, meter.hold, going.notes)
         kind = reply.headers.get("content-type", "").lower()
         if order.wanted.stream and way.is_stream(kind):
@@ -196,12 +194,8 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
         raise
     meter.begin(offer, going.notes)
     secrets = secrets_of(offer.candidate.channel, key, calls[0].headers)
-    turn = asyncio.Semaphore(AT_ONCE)
     failed: list[UpstreamFault] = []
-    work = [_one_of_several(call, offer, key, way=way, meter=meter, turn=turn, failed=failed) for call in calls]
-    found = await asyncio.gather(*work, return_exceptions=True)
-    if (bug := next((each for each in found if _is_bug(each)), None)) is not None:
-        raise bug
+    found = await sent_together(calls, offer, key, way=way, meter=meter, failed=failed)
     came = [each for each in found if isinstance(each, StepReply)]
     faults = [each for each in found if isinstance(each, UpstreamFault)]
     meter.answered(came[0].status if came else faults[0].status, _upstream_id(came[0].headers) if came else "")
@@ -218,68 +212,6 @@ async def _several(ask: Ask, offer: Offer, meter: Meter, way: TaskWay, going: Ou
     return _whole_answer(whole, last, _client_headers(last.headers, meter.hold, going.notes), meter, secrets)
 
 
-def _is_bug(found: object) -> TypeGuard[BaseException]:
-    return isinstance(found, BaseException) and not isinstance(found, UpstreamFault)
-
-
-async def _one_of_several(
-    call: Call,
-    offer: Offer,
-    key: str,
-    *,
-    way: TaskWay,
-    meter: Meter,
-    turn: asyncio.Semaphore,
-    failed: list[UpstreamFault],
-) -> StepReply:
-    """One of the calls in its turn, followed to its end. Raises UpstreamFault, its own or (unsent) that of another
-    without which there is no answer; left early, it is called off.
-    """
-    async with turn:
-        if failed and not way.partial:
-            raise failed[0]
-        try:
-            reply = await _patiently(call, offer, key, way=way, meter=meter)
-        except UpstreamFault as fault:
-            failed.append(fault)
-            meter.partly_served |= fault.sent
-            raise
-    meter.partly_served = True
-    return reply
-
-
-async def _patiently(call: Call, offer: Offer, key: str, *, way: TaskWay, meter: Meter) -> StepReply:
-    """As often as the evidence allows, where others of the same request have been served already and would be lost."""
-    for attempt in range(1, meter.gate.policy.retries + 1):
-        try:
-            return await _followed_to_its_end(call, offer, key, way=way, meter=meter)
-        except UpstreamFault as fault:
-            pause = pause_seconds(fault, attempt)
-            again = meter.partly_served and not way.partial and where(fault, retry_unknown=False) == "anywhere"
-            if not again or pause is None:
-                raise
-        await meter.gate.sleep(pause)
-    return await _followed_to_its_end(call, offer, key, way=way, meter=meter)
-
-
-async def _followed_to_its_end(call: Call, offer: Offer, key: str, *, way: Way, meter: Meter) -> StepReply:
-    gate = meter.gate
-    secrets = secrets_of(offer.candidate.channel, key, call.headers)
-    stepper = Stepper(call, offer, key, gate, way=way, undoing=meter.undoing)
-    reply = await stepper.begin()
-    try:
-        if not 200 <= reply.status < 300:
-            raise await refused_by(reply, way.decode_error, secrets)
-        reply = await _followed(reply, way, stepper, secrets)
-        body = await read_chunks(reply.chunks(), gate.policy.reply_limit)
-    except BaseException:
-        stepper.abandon()
-        reply.abort()
-        raise
-    reply.release()
-    return StepReply(status=reply.status, headers=reply.headers, body=body)
-
-
 def way_for(ask: Ask, order: Order, offer: Offer, gate: Gate) -> Way:
     """Relay where the channel speaks the client's dialect, else translation."""
     event_limit = gate.policy.event_limit
@@ -290,33 +222,6 @@ def way_for(ask: Ask, order: Order, offer: Offer, gate: Gate) -> Way:
     if offer.candidate.dialect in TASKS and order.wanted.dialect not in LISTENERS:
         return TaskWay(ask, order, offer, gate.now())
     return Translation(ask, order, offer, event_limit=event_limit, now=gate.now())
-
-
-async def _followed(reply: Reply, way: Way, stepper: Stepper, secrets: Secrets) -> Reply:
-    """The reply to read: this one, or the last of the further requests that the vendor's way of answering takes."""
-    if not way.follows:
-        return reply
-    body = await read_chunks(reply.chunks(), stepper.gate.policy.reply_limit)
-    reply.release()
-    first = StepReply(status=reply.status, headers=reply.headers, body=body)
-    following = way.follow(first)
-    got: StepReply | None = None
-    while True:
-        try:
-            step = next(following) if got is None else following.send(got)
-        except StopIteration as last:
-            stepper.over()
-            return Here(last.value)
-        latest = await stepper.send(step)
-        if not 200 <= latest.status < 300:
-            try:
-                raise await refused_by(latest, way.decode_error, secrets)
-            finally:
-                latest.abort()
-        if step.stream:
-            stepper.report = way.report(first)
-            return latest
-        got = await stepper.whole(latest)
 
 
 async def encode_call(ask: Ask, offer: Offer, meter: Meter, key: str, going: Outgoing) -> Call:

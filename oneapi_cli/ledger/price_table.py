@@ -128,18 +128,28 @@ _BEDROCK = "https://aws.amazon.com/bedrock/pricing/"
 _VOYAGE = "https://docs.voyageai.com/docs/pricing"
 
 
-def _vectors(book: str, model: str, rates: Mapping[str, str], source: str) -> Row:
-    return Row(books=(book,), models=(model,), rates=rates, source=source, checked="2025-11")
+def _vectors(book: str, model: str, rates: Mapping[str, str], source: str, checked: str = "2025-11") -> Row:
+    return Row(books=(book,), models=(model,), rates=rates, source=source, checked=checked)
 
+
+_JINA = "https://jina.ai/embeddings (tokens are bought in advance, and cost the same for every model)"
+_OPENROUTER = "https://openrouter.ai/cohere"
 
 VECTOR_ROWS = (
     _vectors("cohere", "embed-english-*", {"input": "0.10"}, "https://cohere.com/pricing"),
     _vectors("cohere", "embed-multilingual-*", {"input": "0.10"}, "https://cohere.com/pricing"),
     _vectors("cohere", "rerank-v3.5", {"rerank_search": "0.002"}, "https://cohere.com/pricing"),
     _vectors("cohere", "rerank-*-v3.0", {"rerank_search": "0.002"}, "https://cohere.com/pricing"),
-    _vectors("aws", "cohere.embed-*-v3", {"input": "0.10"}, _BEDROCK),
-    _vectors("aws", "cohere.rerank-v3-5*", {"rerank_search": "0.002"}, _BEDROCK),
-    _vectors("aws", "amazon.rerank-v1*", {"rerank_search": "0.001"}, _BEDROCK),
+    _vectors("cohere", "rerank-v4.0-pro", {"rerank_search": "0.0025"}, f"{_OPENROUTER}/rerank-4-pro", "2026-11"),
+    _vectors("cohere", "rerank-v4.0-fast", {"rerank_search": "0.002"}, f"{_OPENROUTER}/rerank-4-fast", "2026-11"),
+    _vectors("aws", "*cohere.embed-*-v3*", {"input": "0.10"}, _BEDROCK),
+    _vectors("aws", "*cohere.embed-v4*", {"input": "0.12"}, _BEDROCK),
+    _vectors("aws", "*amazon.nova-2-multimodal-embeddings-v1*", {"input": "0.135"}, _BEDROCK),
+    _vectors("aws", "*amazon.titan-embed-g1-text-02*", {"input": "0.10"}, _BEDROCK),
+    _vectors("aws", "*cohere.rerank-v3-5*", {"rerank_search": "0.002"}, _BEDROCK),
+    _vectors("aws", "*amazon.rerank-v1*", {"rerank_search": "0.001"}, _BEDROCK),
+    _vectors("jina", "jina-*", {"input": "0.05"}, _JINA),
+    _vectors("mistral", "mistral-moderation-*", {"input": "0.10"}, "https://mistral.ai/pricing"),
     _vectors("voyageai", "rerank-2.5", {"input": "0.05"}, _VOYAGE),
     _vectors("voyageai", "rerank-2.5-lite", {"input": "0.02"}, _VOYAGE),
     _vectors("voyageai", "rerank-2", {"input": "0.05"}, _VOYAGE),

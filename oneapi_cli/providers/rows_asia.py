@@ -6,7 +6,7 @@ Where a vendor runs two platforms, in China and abroad, an account of the other 
 from __future__ import annotations
 
 from ..values.vendor import Quirks, Vendor
-from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, MESSAGES, RESPONSES, SPEECH, TRANSCRIPTIONS
+from .rows_paths import CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, MESSAGES, RERANK, RESPONSES, SPEECH, TRANSCRIPTIONS
 
 _MAX_TOKENS = Quirks(token_limit_name="max_tokens")
 
@@ -155,7 +155,7 @@ ASIA = (
     Vendor(
         name="siliconflow",
         base="https://api.siliconflow.com/v1",
-        speaks=CHAT | EMBEDDINGS | MESSAGES | IMAGES | SPEECH | TRANSCRIPTIONS,
+        speaks=CHAT | EMBEDDINGS | MESSAGES | RERANK | IMAGES | SPEECH | TRANSCRIPTIONS,
         key_env="SILICONFLOW_API_KEY",
         quirks=_MAX_TOKENS,
         example_models=("deepseek-ai/DeepSeek-V3.2", "Qwen/Qwen3-Embedding-8B"),

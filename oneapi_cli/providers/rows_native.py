@@ -22,7 +22,7 @@ NATIVE = (
     Vendor(
         name="cohere",
         base="https://api.cohere.com",
-        speaks={"cohere_chat": "/v2/chat", "cohere_embeddings": "/v2/embed", "rerank": "/v2/rerank"},
+        speaks={"cohere_chat": "/v2/chat", "cohere_embeddings": "/v2/embed", "cohere_rerank": "/v2/rerank"},
         key_env="CO_API_KEY",
         prices="cohere",
         example_models=("command-a-03-2025", "command-r7b-12-2024"),

@@ -11,6 +11,7 @@ from .rows_paths import (
     IMAGES,
     MESSAGES,
     MODERATIONS,
+    RERANK,
     RESPONSES,
     SPEECH,
     TRANSCRIPTIONS,
@@ -97,7 +98,7 @@ WORLD = (
     Vendor(
         name="together",
         base="https://api.together.ai/v1",
-        speaks=CHAT | COMPLETIONS | EMBEDDINGS | IMAGES | SPEECH | TRANSCRIPTIONS | TRANSLATIONS,
+        speaks=CHAT | COMPLETIONS | EMBEDDINGS | RERANK | IMAGES | SPEECH | TRANSCRIPTIONS | TRANSLATIONS,
         key_env="TOGETHER_API_KEY",
         prices="together",
         quirks=Quirks(token_limit_name="max_tokens", takes=("top_k",)),

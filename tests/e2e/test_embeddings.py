@@ -40,6 +40,11 @@ CONFIG = """
         base_url: {root}
         api_key: k
         models: [text-embedding-005]
+      - name: vertex-2
+        type: vertex
+        base_url: {root}
+        api_key: k
+        models: {{google-2: gemini-embedding-2}}
       - name: bedrock
         type: bedrock
         base_url: {root}
@@ -50,11 +55,14 @@ CONFIG = """
           titan-1: amazon.titan-embed-text-v1
           cohere-aws: cohere.embed-english-v3
           nova: amazon.nova-2-multimodal-embeddings-v1:0
-        prices: {{nova: {{input: 0.135}}}}
       - {{name: cohere, type: cohere, base_url: '{root}', api_key: k, models: [embed-v4.0, embed-english-v3.0]}}
       - {{name: voyage, type: voyage, base_url: '{root}/v1', api_key: k, models: [voyage-3.5]}}
       - {{name: ollama, type: ollama, base_url: '{root}', models: [nomic], prices: {{nomic: {{input: 0.01}}}}}}
-      - {{name: mistral, type: mistral, base_url: '{root}/v1', api_key: k, models: [mistral-embed]}}
+      - name: mistral
+        type: mistral
+        base_url: {root}/v1
+        api_key: k
+        models: [mistral-embed, mistral-moderation-latest]
 """
 
 
@@ -92,6 +100,12 @@ def vertex(body: Any) -> dict[str, Any]:
             for each in body["instances"]
         ]
     }
+
+
+def embed_content(body: Any) -> dict[str, Any]:
+    (part,) = body["content"]["parts"]
+    usage = {"promptTokenCount": 3, "totalTokenCount": 3}
+    return {"embedding": {"values": vector(part["text"])}, "usageMetadata": usage, "truncated": False}
 
 
 def titan(body: Any) -> dict[str, Any]:
@@ -177,7 +191,19 @@ VENDORS = [
         },
         75,
         {"dimensions": 2, "extra_body": {"task_type": "RETRIEVAL_DOCUMENT"}},
-        1,
+        2,  # 201 texts are more than 20,000 bytes
+    ),
+    Vendor(
+        "google-2",
+        embed_content,
+        "/v1/publishers/google/models/gemini-embedding-2:embedContent",
+        {
+            "content": {"parts": [{"text": "fox"}]},
+            "embedContentConfig": {"taskType": "RETRIEVAL_DOCUMENT", "outputDimensionality": 2},
+        },
+        600,
+        {"dimensions": 2, "extra_body": {"task_type": "RETRIEVAL_DOCUMENT"}},
+        201,
     ),
     Vendor(
         "titan",
@@ -205,7 +231,7 @@ VENDORS = [
             "taskType": "SINGLE_EMBEDDING",
             "singleEmbeddingParams": {
                 "embeddingPurpose": "GENERIC_INDEX",
-                "text": {"truncationMode": "END", "value": "fox"},
+                "text": {"truncationMode": "NONE", "value": "fox"},
                 "embeddingDimension": 256,
             },
         },
@@ -296,6 +322,34 @@ async def test_what_speaks_the_same_is_relayed(tmp_path: Path) -> None:
         assert booked(gateway, wire.request_id) == ("settled", 300)
 
 
+async def test_moderations_of_mistral(tmp_path: Path) -> None:
+    """A classifier that is charged by the token; it counts them in its reply."""
+    wire = Wire()
+    scores = {"sexual": 0.1, "violence_and_threats": 0.9}
+    result = {"categories": {name: score > 0.5 for name, score in scores.items()}, "category_scores": scores}
+    usage = {"prompt_tokens": 30, "total_tokens": 30, "completion_tokens": 0}
+    reply = answering(200, {"id": "m", "model": "mistral-moderation-latest", "results": [result], "usage": usage})
+    async with serving(tmp_path, reply) as (upstream, gateway):
+        async with async_client(gateway, wire) as client:
+            answer = await client.moderations.create(model="mistral-moderation-latest", input=["I will hurt you"])
+        (sent,) = upstream.received
+        assert (sent.target, sent.body) == ("/v1/moderations", wire.sent[-1])
+        assert answer.results[0].model_dump()["categories"]["violence_and_threats"] is True
+        assert booked(gateway, wire.request_id) == ("settled", 3_000)
+        assert gateway.differences() == []
+
+
+async def test_moderations_that_nobody_counted(tmp_path: Path) -> None:
+    wire = Wire()
+    result = {"categories": {"sexual": False}, "category_scores": {"sexual": 0.0}}
+    reply = answering(200, {"id": "m", "model": "mistral-moderation-latest", "results": [result]})
+    async with serving(tmp_path, reply) as (_, gateway):
+        async with async_client(gateway, wire) as client:
+            await client.moderations.create(model="mistral-moderation-latest", input="a red fox")
+        assert booked(gateway, wire.request_id) == ("settled", 300)
+        assert gateway.differences() == []
+
+
 @dataclass(frozen=True)
 class Bad:
     name: str
@@ -307,10 +361,23 @@ BAD = [
     Bad("nothing", "input", {"model": "nomic", "input": []}),
     Bad("an empty text", "input[1]", {"model": "nomic", "input": ["a", ""]}),
     Bad("objects", "input[0]", {"model": "nomic", "input": [{}]}),
+    Bad("pictures", "input[0]", {"model": "nomic", "input": [{"image": "x"}]}),
+    Bad("a truth", "input[1]", {"model": "nomic", "input": ["a", True]}),
+    Bad("a truth among numbers", "input", {"model": "nomic", "input": [1, True]}),
+    Bad("a number below nought", "input", {"model": "mistral-embed", "input": [1, -1]}),
+    Bad("a number", "input", {"model": "mistral-embed", "input": 7}),
+    Bad("no input", "input", {"model": "mistral-embed"}),
+    Bad("an empty text alone", "input", {"model": "mistral-embed", "input": ""}),
+    Bad("no numbers", "input[1]", {"model": "mistral-embed", "input": [[1], []]}),
     Bad("unknown numbers", "input", {"model": "nomic", "input": [1, 999_999_999]}),
     Bad("too many", "input", {"model": "nomic", "input": ["a"] * 2049}),
     Bad("dimensions that cannot be chosen", "dimensions", {"model": "titan-1", "input": "a", "dimensions": 9}),
     Bad("dimensions of nothing", "dimensions", {"model": "nomic", "input": "a", "dimensions": 0}),
+    Bad("dimensions in words", "dimensions", {"model": "mistral-embed", "input": "a", "dimensions": "many"}),
+    Bad("other dimensions", "dimensions", {"model": "titan", "input": "a", "dimensions": 300}),
+    Bad("too many dimensions", "dimensions", {"model": "gemini-embedding-2", "input": "a", "dimensions": 3073}),
+    Bad("a text that is too long", "input[1]", {"model": "cohere-aws", "input": ["a", "b" * 2049]}),
+    Bad("a purpose in numbers", "input_type", {"model": "embed-v4.0", "input": "a", "input_type": 7}),
     Bad("another format", "encoding_format", {"model": "nomic", "input": "a", "encoding_format": "int8"}),
 ]
 
@@ -325,6 +392,7 @@ async def test_bad_input(case: Bad, tmp_path: Path) -> None:
         body = await answer.json()
         assert (answer.status, body["error"]["param"].split("[")[0]) == (400, case.member.split("[")[0]), body
         assert upstream.received == []
+        assert booked(gateway, answer.headers["x-oneapi-request-id"]) == ("refused", 0)
 
 
 async def test_an_error_of_the_vendor_is_the_client_s(tmp_path: Path) -> None:
@@ -332,6 +400,114 @@ async def test_an_error_of_the_vendor_is_the_client_s(tmp_path: Path) -> None:
     async with serving(tmp_path, script) as (_, gateway), async_client(gateway, Wire()) as client:
         with pytest.raises(openai.BadRequestError, match="texts is too long"):
             await client.embeddings.create(model="embed-english-v3.0", input="fox")
+
+
+async def test_a_door_that_the_channel_does_not_have(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, playing(ollama)) as (upstream, gateway),
+        aiohttp.ClientSession(headers={"x-goog-api-key": gateway.key}) as session,
+    ):
+        url = f"{gateway.url}/v1beta/models/nomic:embedContent"
+        async with session.post(url, json={"content": {"parts": [{"text": "fox"}]}}) as answer:
+            error = (await answer.json())["error"]
+            assert (answer.status, error["status"]) == (503, "UNAVAILABLE")
+            assert "do not offer this endpoint" in error["message"]
+        assert upstream.received == []
+
+
+@pytest.mark.parametrize("model", ["cohere-aws", "nova"])
+async def test_what_was_read_stands_in_a_header(model: str, tmp_path: Path) -> None:
+    """Bedrock says it there where the body does not; the client reads it in the usage."""
+    case = next(case for case in VENDORS if case.model == model)
+
+    async def script(received: Received, writer: Writer) -> None:
+        await writer.answer(200, case.plays(received.json), {"X-Amzn-Bedrock-Input-Token-Count": "1000"})
+
+    wire = Wire()
+    async with serving(tmp_path, script) as (_, gateway):
+        async with async_client(gateway, wire) as client:
+            answer = await client.embeddings.create(model=model, input="fox")
+        assert (answer.usage.prompt_tokens, answer.usage.total_tokens) == (1000, 1000)
+        assert booked(gateway, wire.request_id) == ("settled", 1000 * {"cohere-aws": 100, "nova": 135}[model])
+        assert gateway.differences() == []
+
+
+async def test_what_nobody_counted_is_counted_here(tmp_path: Path) -> None:
+    """The body and the bill say the same number."""
+    wire = Wire()
+    async with serving(tmp_path, answering(200, {"embeddings": [{"values": [1.0]}]})) as (_, gateway):
+        async with async_client(gateway, wire) as client:
+            answer = await client.embeddings.create(model="gemini-embedding-001", input="a red fox and a white hare")
+        assert answer.usage.prompt_tokens == 7
+        assert booked(gateway, wire.request_id) == ("settled", 7 * 150)
+        assert gateway.differences() == []
+
+
+async def test_members_that_the_vendor_does_not_know_are_left_out(tmp_path: Path) -> None:
+    """They could be input that nobody has counted: Cohere's pictures, Titan's, a second list of texts."""
+    async with (
+        serving(tmp_path, playing(cohere)) as (upstream, gateway),
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {gateway.key}"}) as session,
+    ):
+        body = {"model": "embed-v4.0", "input": "fox", "texts": ["hare"] * 96, "images": ["data:"], "user": "u"}
+        async with session.post(f"{gateway.base}/embeddings", json=body) as answer:
+            assert answer.status == 200
+            assert answer.headers["x-oneapi-notes"] == "dropped:texts,dropped:images,dropped:user"
+        assert upstream.received[0].json["texts"] == ["fox"]
+        assert "images" not in upstream.received[0].json
+
+
+async def test_one_call_of_several_is_tried_again(tmp_path: Path) -> None:
+    """What others of the same request have served already would be lost."""
+    refused: list[str] = []
+
+    async def script(received: Received, writer: Writer) -> None:
+        text = received.json["inputText"]
+        if text == "text 30" and len(refused) < 2:
+            refused.append(text)
+            await writer.answer(429, {"message": "Too many requests"}, {"x-amzn-errortype": "ThrottlingException"})
+        else:
+            await writer.answer(200, titan(received.json))
+
+    wire = Wire()
+    texts = [f"text {index}" for index in range(40)]
+    async with serving(tmp_path, script) as (upstream, gateway):
+        async with async_client(gateway, wire) as client:
+            answer = await client.embeddings.create(model="titan", input=texts, encoding_format="float")
+        assert [each.embedding for each in answer.data] == [vector(text) for text in texts]
+        assert len(upstream.received) == 42
+        assert booked(gateway, wire.request_id) == ("settled", 40 * 60)
+
+
+async def test_a_call_that_fails_for_good_ends_the_rest(tmp_path: Path) -> None:
+    """None is sent whose vector would be thrown away, and the client reads the vendor's reason."""
+
+    async def script(received: Received, writer: Writer) -> None:
+        if received.json["inputText"] == "text 20":
+            await writer.answer(400, {"message": "Malformed input request"})
+        else:
+            await writer.answer(200, titan(received.json))
+
+    async with serving(tmp_path, script) as (upstream, gateway), async_client(gateway, Wire()) as client:
+        with pytest.raises(openai.InternalServerError, match="Malformed input request"):
+            await client.embeddings.create(model="titan", input=[f"text {index}" for index in range(200)])
+        assert len(upstream.received) < 60
+        assert gateway.differences() == []
+
+
+async def test_token_numbers_are_held_as_the_texts_that_they_are(tmp_path: Path) -> None:
+    """A number of five digits may be a word of thirty letters, or a hundred spaces; the hold covers what leaves."""
+    numbers = encoding("cl100k_base").encode(" " * 4000)
+    assert len(numbers) < 100
+    reply = answering(200, {**ollama({"input": [" " * 4000]}), "prompt_eval_count": 4000})
+    wire = Wire()
+    async with serving(tmp_path, reply) as (upstream, gateway):
+        async with async_client(gateway, wire) as client:
+            await client.embeddings.create(model="nomic", input=numbers)
+        assert upstream.received[0].json["input"] == [" " * 4000]
+        row = gateway.db().execute("SELECT hold_nanos, cost_nanos, bounded FROM requests").fetchone()
+        assert row[0] >= row[1] == 40_000
+        assert row[2] == 1
 
 
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")

@@ -43,6 +43,7 @@ _NOVA = Limits(
 # Ids on Bedrock name the maker, behind a region's prefix or an ARN: `us.cohere.embed-v4:0`.
 _COHERES = re.compile(r"(?:^|[./])cohere\.")
 _NOVAS = re.compile(r"(?:^|[./])amazon\.nova")
+_TITANS_1 = re.compile(r"embed-(?:text-v1|g1-text)")
 
 
 class CohereEmbeddings:
@@ -100,7 +101,7 @@ def _limits(model: str) -> Limits:
         return _NOVA
     if "embed-image" in model:
         return _TITAN_PICTURES
-    return _TITAN_1 if "embed-text-v1" in model else _TITAN_2
+    return _TITAN_1 if _TITANS_1.search(model) else _TITAN_2
 
 
 def _cohere_limits(model: str, *, longest: bool) -> Limits:

@@ -1,6 +1,6 @@
-"""Rerank by vendors whose shape differs from the canon (`rerank.py`): Voyage, and models on Bedrock.
+"""Rerank by vendors whose shape differs from the canon (`rerank.py`): Cohere's second API, Voyage, models on Bedrock.
 
-Sources: https://docs.voyageai.com/reference/reranker-api ·
+Sources: https://docs.cohere.com/reference/rerank · https://docs.voyageai.com/reference/reranker-api ·
 https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-supported.html (2026-11)
 """
 
@@ -13,25 +13,57 @@ from typing import Any
 from ...values.conversation import Notes
 from ...values.errors import BadRequest, Malformed
 from ...values.usage import Usage
-from .. import bedrock_errors, openai_errors
+from .. import bedrock_errors, cohere_chat, openai_errors
 from ..dialect import TaskAsk, TaskReply, VendorError
-from ..rerank import documents_of, searches, usage_of
-from ..vendor_values import count_of, objects_of
+from ..rerank import chunks, documents_of, searches, usage_of
+from ..vendor_values import count_of, object_of, objects_of, text_of
+from ..vocabulary import MOST_BYTES, count
+from .vectors import ESTIMATOR
 
 _Object = Mapping[str, Any]
-_CANON = frozenset({"model", "query", "documents", "top_n", "return_documents", "max_tokens_per_doc", "rank_fields"})
+_CANON = frozenset({"model", "query", "documents", "top_n", "return_documents"})
+
+BEDROCK_CHUNK_TOKENS = 512
+"""A document longer than this, the query included, counts as several. Source: https://aws.amazon.com/bedrock/pricing/
+(2026-11)"""
+_BYTES_PER_TOKEN = 4
+
+
+class CohereRerank:
+    """Texts alone, which are not given back; charged by the search, which each reply counts."""
+
+    NAME, SURFACE, PARTIAL = "cohere_rerank", "rerank", False
+    _TAKES = frozenset({"max_tokens_per_doc", "priority"})
+
+    def encode_task(self, task: TaskAsk) -> tuple[list[dict[str, Any]], Notes]:
+        body: dict[str, Any] = {"model": task.model, **_asked(task)}
+        if (top := task.asked.get("top_n")) is not None:
+            body["top_n"] = top
+        return [body | _extras(task, self._TAKES)], _dropped(task, self._TAKES)
+
+    def decode_task(self, payloads: Sequence[_Object], task: TaskAsk) -> TaskReply | VendorError:
+        (payload,) = payloads
+        made = _ranked(payload.get("results"), task, usage_of(payload))
+        own: dict[str, Any] = {"id": text_of(payload.get("id")) or task.request_id}
+        if meta := object_of(payload.get("meta")):
+            own["meta"] = meta
+        return TaskReply(body={**made.body, **own}, usage=made.usage)
+
+    def decode_error(self, status: int, body: bytes) -> VendorError:
+        return cohere_chat.decode_error(status, body)
 
 
 class VoyageRerank:
     """`top_k` for `top_n`, and `data` for `results`; charged by the token."""
 
     NAME, SURFACE, PARTIAL = "voyage_rerank", "rerank", False
+    _TAKES = frozenset({"truncation"})
 
     def encode_task(self, task: TaskAsk) -> tuple[list[dict[str, Any]], Notes]:
         body: dict[str, Any] = {"model": task.model, **_asked(task)}
         if (top := task.asked.get("top_n")) is not None:
             body["top_k"] = top
-        return [body | _extras(task)], _dropped(task, "max_tokens_per_doc")
+        return [body | _extras(task, self._TAKES)], _dropped(task, self._TAKES)
 
     def decode_task(self, payloads: Sequence[_Object], task: TaskAsk) -> TaskReply | VendorError:
         (payload,) = payloads
@@ -45,6 +77,7 @@ class BedrockRerank:
     """InvokeModel of Amazon's and Cohere's rerankers; charged by the search, which no reply counts."""
 
     NAME, SURFACE, PARTIAL = "bedrock_rerank", "rerank", False
+    _TAKES: frozenset[str] = frozenset()
 
     def encode_task(self, task: TaskAsk) -> tuple[list[dict[str, Any]], Notes]:
         body = _asked(task)
@@ -52,11 +85,13 @@ class BedrockRerank:
             body["api_version"] = 2
         if (top := task.asked.get("top_n")) is not None:
             body["top_n"] = min(top, len(body["documents"])) if isinstance(top, int) else top
-        return [body | _extras(task)], _dropped(task, "max_tokens_per_doc")
+        return [body], _dropped(task, self._TAKES)
 
     def decode_task(self, payloads: Sequence[_Object], task: TaskAsk) -> TaskReply | VendorError:
         (payload,) = payloads
-        usage = Usage(counts={"rerank_searches": searches(len(documents_of(task.asked.get("documents"))))})
+        asked = _asked(task)
+        most = searches(_chunks(asked["documents"], asked["query"]))
+        usage = Usage(counts={"rerank_searches": most}, estimated=most > searches(len(asked["documents"])))
         return _ranked(payload.get("results"), task, usage)
 
     def decode_error(self, status: int, body: bytes) -> VendorError:
@@ -65,7 +100,20 @@ class BedrockRerank:
 
 _COHERES = re.compile(r"(?:^|[./])cohere\.")
 
-RERANKERS = (VoyageRerank(), BedrockRerank())
+RERANKERS = (CohereRerank(), VoyageRerank(), BedrockRerank())
+
+
+def _chunks(documents: Sequence[str], query: str) -> int:
+    """As how many documents those count at Amazon. Long ones are counted by the tokenizer, very many by their bytes."""
+    own = len(query.encode())
+    sizes = [len(document.encode()) for document in documents]
+    if all(size + own <= BEDROCK_CHUNK_TOKENS for size in sizes):
+        return len(documents)
+    if sum(sizes) > MOST_BYTES:
+        tokens = [-(-size // _BYTES_PER_TOKEN) for size in sizes]
+    else:
+        tokens = [count([document], ESTIMATOR) for document in documents]
+    return chunks(tokens, min(own, count([query], ESTIMATOR)), BEDROCK_CHUNK_TOKENS)
 
 
 def _asked(task: TaskAsk) -> dict[str, Any]:
@@ -75,12 +123,14 @@ def _asked(task: TaskAsk) -> dict[str, Any]:
     return {"query": query, "documents": documents_of(task.asked.get("documents"))}
 
 
-def _extras(task: TaskAsk) -> dict[str, Any]:
-    return {name: value for name, value in task.asked.items() if name not in _CANON}
+def _extras(task: TaskAsk, takes: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in task.asked.items() if name in takes and value is not None}
 
 
-def _dropped(task: TaskAsk, *names: str) -> Notes:
-    return tuple(f"dropped:{name}" for name in names if task.asked.get(name) is not None)
+def _dropped(task: TaskAsk, takes: frozenset[str]) -> Notes:
+    """What neither the canon nor this vendor knows: it could be input that nobody has counted."""
+    given = (name for name, value in task.asked.items() if value is not None)
+    return tuple(f"dropped:{name}" for name in given if name not in _CANON and name not in takes)
 
 
 def _ranked(found: object, task: TaskAsk, usage: Usage | None) -> TaskReply:
